@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Meson does the work (meson.build); these are short words for it. Each target first installs the Debian packages that
+# it needs and that are missing: scripts/setup.
+BUILD ?= build
+MAKEFLAGS += --no-print-directory
+
+all:
+	@scripts/build $(BUILD) build
+
+demo:
+	@scripts/build $(BUILD) build demo
+	@examples/demo $(BUILD)
+
+test:
+	@scripts/build $(BUILD) build test
+	@scripts/run-tests $(BUILD) $(TESTS)
+
+bench:
+	@scripts/build $(BUILD) build bench
+	@bench/run $(BUILD)
+
+install: all
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(BUILD)
+
+format:
+	@scripts/setup ci
+	@scripts/format
+
+lint:
+	@scripts/setup build ci
+	@scripts/lint
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all demo test bench install format lint clean
