@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""plan.py - what is measured, against whom, and what is to be reached"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Subject:
+    name: str
+    program: str            # in BUILD/bench
+    words: tuple = ()       # its options
+    each: int = 0           # bytes of memory that each of `count` things takes, about; 0: no such bench
+
+
+@dataclass(frozen=True)
+class Bench:
+    name: str
+    subjects: tuple
+    count: bool = False     # it measures very many of something: takes count=, not ms=
+
+
+def _pair(program):
+    """The library with both kinds of thread-local storage, and kernel threads."""
+    return (Subject('ellula-shared', program + '-ellula', ('tls=shared',)),
+            Subject('ellula-private', program + '-ellula', ('tls=private',)),
+            Subject('nptl', program + '-nptl'))
+
+
+_PAGES = Subject('pages', 'pages', each=4300)
+
+BENCHES = (
+    Bench('yield', _pair('yield')),
+    Bench('create', _pair('create')),
+    Bench('handoff', _pair('handoff')),
+    Bench('mutex', _pair('mutex') + (Subject('nptl-alone', 'mutex-nptl', ('alone',)),)),
+    Bench('nop', (Subject('ellula-shared', 'nop-ellula', ('tls=shared',)),
+                  Subject('ellula-private', 'nop-ellula', ('tls=private',)),
+                  Subject('liburing', 'nop-liburing'))),
+    Bench('port', _pair('port')[:2]),
+    Bench('timer', _pair('timer')[:2]),
+    Bench('chan', _pair('chan')),
+    Bench('pipe', _pair('pipe')),
+    Bench('parked', (Subject('ellula-shared', 'parked-ellula', ('tls=shared',), each=5500),
+                     Subject('ellula-private', 'parked-ellula', ('tls=private',), each=14000),
+                     _PAGES), count=True),
+    Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500), _PAGES), count=True),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """VALUE is to be at most FIXED + FACTOR x PEER; both are (bench, subject, metric)."""
+    text: str
+    value: tuple
+    fixed: float = 0.0
+    peer: tuple = None
+    factor: float = 0.0
+    of: tuple = field(default=None)     # how many of them there were
+
+
+_NPTL_MUTEX = ('mutex', 'nptl', 'lock + unlock')
+_THREADS = ('parked', 'ellula-shared', 'threads')
+_SLEEPERS = ('sleepers', 'ellula-shared', 'threads')
+
+TARGETS = (
+    Target('yield, shared TLS: 10 ns', ('yield', 'ellula-shared', 'per switch'), 10),
+    Target('yield, private TLS: 35 ns', ('yield', 'ellula-private', 'per switch'), 35),
+    Target('create + join, shared TLS: 100 ns', ('create', 'ellula-shared', 'create + join'), 100),
+    Target('create + join, private TLS: 400 ns', ('create', 'ellula-private', 'create + join'), 400),
+    Target('hand-off, shared TLS: 60 ns', ('handoff', 'ellula-shared', 'per hand-off'), 60),
+    Target('hand-off, private TLS: 60 ns', ('handoff', 'ellula-private', 'per hand-off'), 60),
+    Target("mutex, shared TLS: NPTL's", ('mutex', 'ellula-shared', 'lock + unlock'), 0, _NPTL_MUTEX, 1.0),
+    Target("mutex, private TLS: NPTL's", ('mutex', 'ellula-private', 'lock + unlock'), 0, _NPTL_MUTEX, 1.0),
+    Target("no-op message: 1.2 x liburing's", ('nop', 'ellula-shared', 'per message'), 0,
+           ('nop', 'liburing', 'per message'), 1.2),
+    Target('parked thread: 4,700 B', ('parked', 'ellula-shared', 'RSS each'), 4700, of=_THREADS),
+    Target('parked threads: 1.5 x touching as many pages', ('parked', 'ellula-shared', 'created and parked'), 0,
+           ('parked', 'pages', 'touched'), 1.5, of=_THREADS),
+    Target('sleepers of 1 s, warm: 2.0 s', ('sleepers', 'ellula-shared', 'last awake, warm'), 2.0, of=_SLEEPERS),
+    Target('sleepers of 1 s, cold: 1.2 s + 1.5 x pages', ('sleepers', 'ellula-shared', 'last awake, cold'), 1.2,
+           ('sleepers', 'pages', 'touched'), 1.5, of=_SLEEPERS),
+)
+
+# With whom a row is compared: the first of these that has the same metric in the same bench.
+PEERS = ('nptl', 'liburing', 'pages', 'epoll')
