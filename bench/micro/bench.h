@@ -2,9 +2,9 @@
 /*
  * bench.h - what every program here needs: options, a clock, rows
  *
- * A program prints one row per figure, "metric<tab>value<tab>unit", and bench/run does the rest. Its options are words of
- * the form name=value: ms, how long the measured part lasts at least; count, of how many things; tls, shared or private;
- * alone, for a program whose name says what that means.
+ * A program prints one row per figure, "metric<tab>value<tab>unit", and bench/run does the rest. Its options are words:
+ * ms=N, how long the measured part lasts at least; count=N, how many things there are; tls=shared or tls=private; and
+ * "alone", which mutex.c explains.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H

@@ -2,8 +2,8 @@
 /*
  * mutex.c - lock and unlock a mutex that nobody else wants
  *
- * A second thread exists meanwhile, asleep: the C library leaves the atomic instructions out of a process that has never
- * had one, and such a process is not what anybody locks for. The word "alone" leaves the second thread out.
+ * A second thread exists meanwhile, asleep: the C library leaves the atomic instructions out of a process that has
+ * only one, and such a process is not what anybody locks for. The word "alone" leaves the second thread out.
  */
 #include "threads.h"
 

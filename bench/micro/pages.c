@@ -2,8 +2,8 @@
 /*
  * pages.c - the peer of a million threads: touch a fresh page in each of a million slots
  *
- * A thread that has run has touched its stack, so nobody creates threads faster than this. The mapping is what a pool of
- * stacks needs: 64 KiB slots, no huge pages, no reserve; the page touched is the top one, where a stack begins.
+ * A thread that has run has touched its stack, so nobody creates threads faster than this. The mapping is what a pool
+ * of stacks needs: 64 KiB slots, no huge pages, no reserve; the page touched is the top one, where a stack begins.
  */
 #include <errno.h>
 #include <sys/mman.h>

@@ -2,8 +2,8 @@
 /*
  * timer.c - start a timer, revoke it, take the reply
  *
- * Most timers of a server are time-outs that never fire: so these, 1,000 at a time, with deadlines from 1 s to 61 s that
- * come in no order, revoked oldest first.
+ * Most timers of a server are time-outs that never fire: so these, 1,000 at a time, with deadlines from 1 s to 61 s
+ * that come in no order, revoked oldest first.
  */
 #include <errno.h>
 
