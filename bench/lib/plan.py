@@ -10,6 +10,7 @@ class Subject:
     program: str            # in BUILD/bench
     words: tuple = ()       # its options
     each: int = 0           # bytes of memory that each of `count` things takes, about; 0: no such bench
+    optional: bool = False  # built only where somebody else's compiler or library is installed
 
 
 @dataclass(frozen=True)
@@ -19,31 +20,45 @@ class Bench:
     count: bool = False     # it measures very many of something: takes count=, not ms=
 
 
-def _pair(program):
-    """The library with both kinds of thread-local storage, and kernel threads."""
+def _ellula(program):
+    """The library, with both kinds of thread-local storage."""
     return (Subject('ellula-shared', program + '-ellula', ('tls=shared',)),
-            Subject('ellula-private', program + '-ellula', ('tls=private',)),
-            Subject('nptl', program + '-nptl'))
+            Subject('ellula-private', program + '-ellula', ('tls=private',)))
+
+
+def _nptl(program):
+    return (Subject('nptl', program + '-nptl'),)
+
+
+def _go(name, each=0):
+    return (Subject('go', 'peers-go', (name,), each, optional=True),)
+
+
+def _others(name):
+    return _go(name) + (Subject('boost-fiber', 'peers-fiber', (name,), optional=True),)
+
+
+def _usual(name):
+    return _ellula(name) + _nptl(name) + _others(name)
 
 
 _PAGES = Subject('pages', 'pages', each=4300)
 
 BENCHES = (
-    Bench('yield', _pair('yield')),
-    Bench('create', _pair('create')),
-    Bench('handoff', _pair('handoff')),
-    Bench('mutex', _pair('mutex') + (Subject('nptl-alone', 'mutex-nptl', ('alone',)),)),
-    Bench('nop', (Subject('ellula-shared', 'nop-ellula', ('tls=shared',)),
-                  Subject('ellula-private', 'nop-ellula', ('tls=private',)),
-                  Subject('liburing', 'nop-liburing'))),
-    Bench('port', _pair('port')[:2]),
-    Bench('timer', _pair('timer')[:2]),
-    Bench('chan', _pair('chan')),
-    Bench('pipe', _pair('pipe')),
+    Bench('yield', _usual('yield')),
+    Bench('create', _usual('create')),
+    Bench('handoff', _usual('handoff')),
+    Bench('mutex', _usual('mutex') + (Subject('nptl-alone', 'mutex-nptl', ('alone',)),)),
+    Bench('nop', _ellula('nop') + (Subject('liburing', 'nop-liburing'),)),
+    Bench('port', _ellula('port')),
+    Bench('timer', _ellula('timer') + _go('timer')),
+    Bench('chan', _usual('chan')),
+    Bench('pipe', _ellula('pipe') + _nptl('pipe') + _go('pipe')),
     Bench('parked', (Subject('ellula-shared', 'parked-ellula', ('tls=shared',), each=5500),
                      Subject('ellula-private', 'parked-ellula', ('tls=private',), each=14000),
-                     _PAGES), count=True),
-    Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500), _PAGES), count=True),
+                     _PAGES) + _go('parked', each=4000), count=True),
+    Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500),
+                       _PAGES) + _go('sleepers', each=4000), count=True),
 )
 
 
