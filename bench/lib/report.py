@@ -78,4 +78,5 @@ def targets(rows):
 
 def machine(facts):
     keys = ('date', 'commit', 'kernel', 'arch', 'cpu', 'cpus', 'memory', 'governor', 'libc', 'compiler', 'buildtype')
-    return table(['machine', ''], [(k, facts[k]) for k in keys if facts.get(k) is not None])
+    lines = [(k, facts[k]) for k in keys if facts.get(k) is not None]
+    return table(['machine', ''], lines) if lines else ''
