@@ -20,7 +20,7 @@ struct ell_port {
 	uint64_t pt_head;	  /* see src/message/port.c */
 	struct ell_msg *pt_first; /* collected, oldest first: the receiver's */
 	struct ell_msg *pt_last;
-	uint64_t pt_receiver;	  /* the thread inside a receiving call: two at once are an error */
+	uint64_t pt_receiver; /* the thread inside a receiving call: two at once are an error */
 	void (*pt_upcall)(struct ell_port *port, void *arg);
 	void *pt_arg;
 	const char *pt_name;
@@ -42,8 +42,8 @@ void ell_port_init(struct ell_port *port, const char *name);
 void ell_port_upcall(struct ell_port *port, void (*fn)(struct ell_port *port, void *arg), void *arg);
 
 /*
- * Ends PORT: 0; -EBUSY if a message is in it or a thread waits on it. Whatever is put into it later aborts and names it.
- * Never switches threads; not for signal handlers.
+ * Ends PORT: 0; -EBUSY if a message is in it or a thread waits on it. Whatever is put into it later aborts and names
+ * it. Never switches threads; not for signal handlers.
  */
 int ell_port_finish(struct ell_port *port);
 
@@ -67,8 +67,8 @@ struct ell_msg *ell_port_wait(struct ell_port *port, ell_time until);
 struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t count, ell_time until, size_t *which);
 
 /*
- * Puts M, made by ell_msg_user(), into PORT as a request: 0, or -EINVAL if it was not so made. Its reply comes to its own
- * ms_port, or to who waits for it. The receiver may be on any vCPU or on a kernel thread of the program's own.
+ * Puts M, made by ell_msg_user(), into PORT as a request: 0, or -EINVAL if it was not so made. Its reply comes to its
+ * own ms_port, or to who waits for it. The receiver may be on any vCPU or on a kernel thread of the program's own.
  * Never switches threads; not for signal handlers.
  */
 int ell_port_put(struct ell_port *port, struct ell_msg *m);

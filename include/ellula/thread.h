@@ -16,8 +16,8 @@ extern "C" {
 /* A thread's name for other threads. It is never used twice: one whose thread is gone gives ESRCH. 0 is no thread. */
 typedef uint64_t ell_thread;
 
-#define ELL_NAME_MAX 16	       /* with its final NUL, as in the kernel */
-#define ELL_STACK_MIN 16384    /* bytes, usable */
+#define ELL_NAME_MAX 16		/* with its final NUL, as in the kernel */
+#define ELL_STACK_MIN 16384	/* bytes, usable */
 #define ELL_STACK_DEFAULT 65536 /* bytes, the guard included */
 #define ELL_VCPU_ANY (-1)
 
@@ -40,9 +40,9 @@ void ell_attr_init(struct ell_attr *attr);
 
 /*
  * Starts the runtime, runs MAIN_FN(ARG) as its first thread and returns what that returned, when it has: the other
- * threads are then abandoned where they are, as by returning from main(). The calling kernel thread is an LWP meanwhile.
- * Errors come as -errno: -EALREADY, the runtime has been started; -EINVAL, an ELLULA_ variable in the environment that
- * makes no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads.
+ * threads are then abandoned where they are, as by returning from main(). The calling kernel thread is an LWP
+ * meanwhile. Errors come as -errno: -EALREADY, the runtime has been started; -EINVAL, an ELLULA_ variable in the
+ * environment that makes no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads.
  */
 int ell_run(int (*main_fn)(void *arg), void *arg);
 
@@ -61,16 +61,16 @@ int ell_vcpu(void);
 
 /*
  * Makes a thread that runs FN(ARG), puts its name into *THREAD (may be NULL) and returns 0. ATTR NULL means the
- * defaults. Returns an errno as pthread_create does: EINVAL, an attribute out of range; ENOMEM or EAGAIN, no stack (a line on
- * stderr names the limit that was hit, once); ENXIO, the runtime is not started.
- * The thread starts later; the caller goes on. Also for foreign kernel threads; not for signal handlers.
+ * defaults. Returns an errno as pthread_create does: EINVAL, an attribute out of range; ENOMEM or EAGAIN, no stack (a
+ * line on stderr names the limit that was hit, once); ENXIO, the runtime is not started. The thread starts later; the
+ * caller goes on. Also for foreign kernel threads; not for signal handlers.
  */
 int ell_create(ell_thread *thread, const struct ell_attr *attr, void *(*fn)(void *), void *arg);
 
 /*
- * Waits for THREAD to end, and gives what it returned in *RESULT (may be NULL): 0. ESRCH, no such thread, or joined already;
- * EINVAL, detached, or another thread is joining it; EDEADLK, it is the caller. ETIMEDOUT (ell_join_until), it goes on.
- * May switch threads.
+ * Waits for THREAD to end, and gives what it returned in *RESULT (may be NULL): 0. ESRCH, no such thread, or joined
+ * already; EINVAL, detached, or another thread is joining it; EDEADLK, it is the caller. ETIMEDOUT (ell_join_until), it
+ * goes on. May switch threads.
  */
 int ell_join(ell_thread thread, void **result);
 int ell_join_until(ell_thread thread, void **result, ell_time until);
@@ -79,8 +79,9 @@ int ell_join_until(ell_thread thread, void **result, ell_time until);
 int ell_detach(ell_thread thread);
 
 /*
- * Ends the calling thread with RESULT, after its thread_local destructors: as returning from its function. The thread that
- * called ell_init() must return from main() or call exit() instead; there, and on a foreign kernel thread, this aborts.
+ * Ends the calling thread with RESULT, after its thread_local destructors: as returning from its function. The thread
+ * that called ell_init() must return from main() or call exit() instead; there, and on a foreign kernel thread, this
+ * aborts.
  */
 void ell_exit(void *result) __attribute__((noreturn));
 
@@ -92,20 +93,23 @@ static inline bool ell_equal(ell_thread a, ell_thread b)
 	return a == b;
 }
 
-/* Lets the other threads that are ready run first. Switches threads if there is any. On a foreign thread: sched_yield(). */
+/*
+ * Lets the other threads that are ready run first. Switches threads if there is any. On a foreign thread:
+ * sched_yield().
+ */
 void ell_yield(void);
 
 /*
- * The name of THREAD into BUF of SIZE bytes, always ended by NUL: 0, ESRCH, or ERANGE if it is cut. ell_name_set names the
- * caller. Never switches threads.
+ * The name of THREAD into BUF of SIZE bytes, always ended by NUL: 0, ESRCH, or ERANGE if it is cut. ell_name_set names
+ * the caller. Never switches threads.
  */
 int ell_name(ell_thread thread, char *buf, size_t size);
 void ell_name_set(const char *name);
 
 /*
- * Sleeps until somebody calls ell_unpark(SELF), or returns at once if that has happened since the last ell_park: a permit,
- * at most one. ell_park_until returns false if UNTIL passed first. Foreign kernel threads may park, too.
- * May switch threads.
+ * Sleeps until somebody calls ell_unpark(SELF), or returns at once if that has happened since the last ell_park: a
+ * permit, at most one. ell_park_until returns false if UNTIL passed first. Foreign kernel threads may park, too. May
+ * switch threads.
  */
 void ell_park(void);
 bool ell_park_until(ell_time until);

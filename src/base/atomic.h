@@ -3,7 +3,8 @@
  * atomic.h - atomic access with the memory order in the name
  *
  * Public structs are plain so that C++ can include them, hence the builtins and not <stdatomic.h>. A store_release or
- * cas_acq_rel that another file's load_acquire relies on carries an ORD tag on both sides (docs/ordering.md lists them).
+ * cas_acq_rel that another file's load_acquire relies on carries an ORD tag on both sides (docs/ordering.md lists
+ * them).
  */
 #ifndef BASE_ATOMIC_H
 #define BASE_ATOMIC_H
@@ -27,10 +28,14 @@
 #define fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* Compare and swap: *OLD is what the word must hold; on failure *OLD becomes what it does hold. */
-#define cas_acquire(p, old, new) __atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
-#define cas_release(p, old, new) __atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
-#define cas_acq_rel(p, old, new) __atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-#define cas_seq_cst(p, old, new) __atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define cas_acquire(p, old, new)                                                                                       \
+	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+#define cas_release(p, old, new)                                                                                       \
+	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+#define cas_acq_rel(p, old, new)                                                                                       \
+	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define cas_seq_cst(p, old, new)                                                                                       \
+	__atomic_compare_exchange_n((p), (old), (new), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 /* A counter with one writer that others may read: no locked instruction. */
 #define count_up(p, n) store_relaxed((p), load_relaxed(p) + (n))

@@ -128,8 +128,8 @@ uint64_t harness_seed(void)
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb)
 {
 	if (va != vb)
-		harness_fail(file, line, "%s == %s: %" PRId64 " (0x%" PRIx64 ") != %" PRId64 " (0x%" PRIx64 ")", a, b, va,
-			     (uint64_t)va, vb, (uint64_t)vb);
+		harness_fail(file, line, "%s == %s: %" PRId64 " (0x%" PRIx64 ") != %" PRId64 " (0x%" PRIx64 ")", a, b,
+			     va, (uint64_t)va, vb, (uint64_t)vb);
 }
 
 void harness_equal_str(const char *file, int line, const char *a, const char *va, const char *b, const char *vb)
@@ -210,7 +210,8 @@ static void print_stacks(pid_t pid)
 
 	fflush(stdout);
 	snprintf(command, sizeof(command),
-		 "command -v gdb >/dev/null && timeout 30 gdb -p %d -batch -ex 'thread apply all backtrace 30' 2>&1", pid);
+		 "command -v gdb >/dev/null && timeout 30 gdb -p %d -batch -ex 'thread apply all backtrace 30' 2>&1",
+		 pid);
 	if (system(command) != 0)
 		fprintf(stderr, "(no gdb here to print the stacks)\n");
 }
