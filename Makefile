@@ -17,7 +17,7 @@ test:
 
 bench:
 	@scripts/build $(BUILD) build bench
-	@bench/run $(BUILD)
+	@bench/run $(BUILD) $(BENCH)
 
 install: all
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(BUILD)
