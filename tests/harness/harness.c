@@ -88,8 +88,10 @@ void harness_fail(const char *file, int line, const char *fmt, ...)
 	if (report->verdict != FAILED)
 		snprintf(report->why, sizeof(report->why), "%s:%d: %s", file, line, what);
 	report->verdict = FAILED;
-	if (debugging)
+	if (debugging) {
+		fprintf(stderr, "%s\n", report->why);
 		abort();
+	}
 	_exit(1);
 }
 
