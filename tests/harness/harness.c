@@ -352,53 +352,56 @@ static bool chosen(const struct harness_case *test, int argc, char **argv)
 	return argc == 0;
 }
 
-int harness_run(const char *name, const struct harness_case *cases, size_t count, int argc, char **argv)
+/* What scripts/run-tests reads. */
+static bool sum_up(const char *name, const struct result *results, size_t count)
 {
-	struct result *results = calloc(count, sizeof(*results));
-	struct CMUnitTest *tests = calloc(count, sizeof(*tests));
 	unsigned tally[] = {[PASSED] = 0, [FAILED] = 0, [SKIPPED] = 0};
-	size_t n = 0;
 
-	debugging = argc > 1 && strcmp(argv[1], "-d") == 0;
-	argc -= 1 + debugging;
-	argv += 1 + debugging;
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!results || !tests || report == MAP_FAILED) {
-		perror(name);
-		return 1;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
-		sigaction(crash_signals[i], NULL, &crash_actions[i]);
-
-	for (size_t i = 0; i < count; i++) {
-		if (!chosen(&cases[i], argc, argv))
-			continue;
-		if (debugging) {
-			run_here(&cases[i]);
-			continue;
-		}
-		results[n].test = &cases[i];
-		tests[n] = (struct CMUnitTest){cases[i].name, cmocka_case, NULL, NULL, &results[n]};
-		n++;
-	}
-	if (debugging)
-		return 0;
-	if (n == 0) {
-		fprintf(stderr, "%s: no such case\n", name);
-		return 1;
-	}
-	_cmocka_run_group_tests(name, tests, n, NULL, NULL);
-
-	/* What scripts/run-tests reads. */
 	fflush(stderr);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < count; i++) {
 		tally[results[i].verdict]++;
 		if (results[i].verdict != PASSED)
 			printf("%s %s.%s: %s\n", results[i].verdict == FAILED ? "FAIL" : "SKIP", name,
 			       results[i].test->name, results[i].why);
 	}
 	printf("%s: %u passed, %u failed, %u skipped\n", name, tally[PASSED], tally[FAILED], tally[SKIPPED]);
+	return tally[FAILED] == 0;
+}
+
+int harness_run(const char *name, const struct harness_case *cases, size_t count, int argc, char **argv)
+{
+	struct result *results = calloc(count, sizeof(*results));
+	struct CMUnitTest *tests = calloc(count, sizeof(*tests));
+	bool good = true;
+	size_t n = 0;
+
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!results || !tests || report == MAP_FAILED) {
+		perror(name);
+		exit(1);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
+		sigaction(crash_signals[i], NULL, &crash_actions[i]);
+	debugging = argc > 1 && strcmp(argv[1], "-d") == 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!chosen(&cases[i], argc - 1 - debugging, argv + 1 + debugging))
+			continue;
+		results[n].test = &cases[i];
+		tests[n] = (struct CMUnitTest){cases[i].name, cmocka_case, NULL, NULL, &results[n]};
+		n++;
+	}
+	if (n == 0) {
+		fprintf(stderr, "%s: no such case\n", name);
+		good = false;
+	} else if (debugging) {
+		for (size_t i = 0; i < n; i++)
+			run_here(results[i].test);
+	} else {
+		_cmocka_run_group_tests(name, tests, n, NULL, NULL);
+		good = sum_up(name, results, n);
+	}
 	free(results);
 	free(tests);
-	return tally[FAILED] ? 1 : 0;
+	return good ? 0 : 1;
 }
