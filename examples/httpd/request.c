@@ -75,8 +75,13 @@ static int request_on_value(http_parser *parser, const char *at, size_t len)
 	size_t off = (size_t)(at - rq->base);
 
 	if (!rq->in_value) {
+		const char *name = rq->base + rq->name.off;
+
 		rq->in_value = true;
-		rq->field = (uint8_t)request_field(rq->base + rq->name.off, rq->name.len);
+		/* http_parser may be built to let spaces through; some then see another name than others do. */
+		if (memchr(name, ' ', rq->name.len))
+			return request_fail(rq, 400);
+		rq->field = (uint8_t)request_field(name, rq->name.len);
 		if (rq->field != REQUEST_OTHER && rq->value[rq->field].off) {
 			/* Two hosts are an attempt to be taken for two sites; of other headers the first one counts. */
 			if (rq->field == REQUEST_HOST)
