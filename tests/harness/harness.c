@@ -85,8 +85,10 @@ void harness_fail(const char *file, int line, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	if (report->verdict != FAILED)
+	if (report->verdict != FAILED && file)
 		snprintf(report->why, sizeof(report->why), "%s:%d: %s", file, line, what);
+	else if (report->verdict != FAILED)
+		snprintf(report->why, sizeof(report->why), "%s", what);
 	report->verdict = FAILED;
 	if (debugging) {
 		fprintf(stderr, "%s\n", report->why);
@@ -148,7 +150,7 @@ static void run_body(const struct harness_case *test)
 	descriptors_remember();
 	test->body();
 	if (descriptors_leaked(leaks, sizeof(leaks), test->in_run))
-		harness_fail(test->name, 0, "left open: %s", leaks);
+		harness_fail(NULL, 0, "left open: %s", leaks);
 	/* Unless a process that the body forked has failed. */
 	cas_acq_rel(&report->verdict, &undecided, PASSED);
 }
@@ -166,12 +168,12 @@ static void run_here(const struct harness_case *test)
 		return;
 	}
 	if (!ell_run)
-		harness_fail(test->name, 0, "the library has no ell_run()");
+		harness_fail(NULL, 0, "the library has no ell_run()");
 
 	int err = ell_run(run_body_as_thread, (void *)test);
 
 	if (err)
-		harness_fail(test->name, 0, "ell_run: %s", strerror(-err));
+		harness_fail(NULL, 0, "ell_run: %s", strerror(-err));
 }
 
 /*
