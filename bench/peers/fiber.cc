@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// fiber.cc - the same benchmarks on Boost.Fiber: fiber NAME [ms=N]; rows as in ../micro/bench.h
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fiber.cc - the same benchmarks on Boost.Fiber: fiber NAME [ms=N]; rows as in ../micro/bench.h */
 #include <boost/fiber/all.hpp>
 #include <chrono>
 #include <cstdint>
@@ -21,7 +21,7 @@ static void row(const char *metric, double value)
 	std::printf("%s\t%.6g\tns\n", metric, value);
 }
 
-// A stack of the same size as everybody's, from a pool: a fresh one for each fiber would be what is measured.
+/* A stack of the same size as everybody's, from a pool: a fresh one for each fiber would be what is measured. */
 static fibers::fiber start(const std::function<void()> &fn)
 {
 	static boost::context::pooled_fixedsize_stack stacks(65536);
@@ -29,7 +29,7 @@ static fibers::fiber start(const std::function<void()> &fn)
 	return fibers::fiber(std::allocator_arg, stacks, fn);
 }
 
-// bench_each() of ../micro/bench.h.
+/* bench_each() of ../micro/bench.h. */
 static double each(const std::function<void(uint64_t)> &round)
 {
 	for (uint64_t n = 64;; n *= 2) {
@@ -131,7 +131,7 @@ static void mutex()
 	    }));
 }
 
-// Its channel holds one value less than its capacity, a power of two: 64 is not to be had, and 63 is near enough.
+/* Its channel holds one value less than its capacity, a power of two: 64 is not to be had, and 63 is near enough. */
 static void channel()
 {
 	const std::pair<const char *, size_t> rooms[] = {{"per value, room for 1", 2}, {"per value, room for 64", 64}};
