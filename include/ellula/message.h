@@ -63,6 +63,7 @@ enum ell_op {
 	ELL_OP_POLL,
 	ELL_OP_TIMER,
 	ELL_OP_WAITID,
+	ELL_OP_WATCH, /* the library's own: reports what happens to a descriptor */
 	ELL_OP_COUNT
 };
 
@@ -88,14 +89,14 @@ struct ell_msg {
 	uint64_t ms_off;
 
 	/* The library's. */
-	uint64_t ms_state;	/* see src/message/message.h */
+	uint64_t ms_state;	 /* see src/message/message.h */
 	struct ell_msg *ms_next; /* in a port, or in what waits for a ring */
 	struct ell_msg *ms_prev; /* in the list of what a port's receiver has collected */
 	struct ell_msg *ms_link; /* in the list of what is to be revoked */
-	void *ms_home;		/* the LWP or the vCPU that works on it */
-	uint32_t ms_gen;	/* how often it was sent */
-	uint32_t ms_work;	/* the kernel port's notes */
-	uint64_t ms_scratch[4]; /* a timer's place in the wheel; the stage of an operation of several steps */
+	void *ms_home;		 /* the LWP or the vCPU that works on it */
+	uint32_t ms_gen;	 /* how often it was sent */
+	uint32_t ms_work;	 /* the kernel port's notes */
+	uint64_t ms_scratch[4];	 /* a timer's place in the wheel; the stage of an operation of several steps */
 };
 
 /*
