@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * switch.S - x86-64: leave one context, go on with another
+ *
+ * The return address is taken off the stack and jumped to. A `ret` would be mispredicted each time, because the
+ * return-stack buffer of the CPU holds the callers of the context that is left, and that costs three times the rest.
+ *
+ * Below the caller's frame lie, from high to low: rbp rbx r12 r13 r14 r15, and 8 bytes with the x87 control word and
+ * mxcsr, which the System V ABI counts among the callee-saved registers too.
+ */
+	.text
+	.globl arch_switch
+	.hidden arch_switch
+	.type arch_switch, @function
+	.p2align 6
+arch_switch:					/* from: rdi, to: rsi, carry: rdx */
+	.cfi_startproc
+	popq %rcx
+	.cfi_def_cfa_offset 0
+	.cfi_register %rip, %rcx
+	pushq %rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	pushq %rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	pushq %r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq %r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq %r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq %r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	subq $8, %rsp
+	.cfi_adjust_cfa_offset 8
+	stmxcsr (%rsp)
+	fnstcw 4(%rsp)
+	movq %rcx, 8(%rdi)
+	movq %rsp, (%rdi)
+
+	/*
+	 * From here the frame is the other context's: laid out alike, and its return address is found at 8(%rsi).
+	 */
+	movq (%rsi), %rsp
+	.cfi_escape 0x10, 0x10, 0x02, 0x74, 0x08	/* DW_CFA_expression rip: DW_OP_breg4 (rsi) 8 */
+	ldmxcsr (%rsp)
+	fldcw 4(%rsp)
+	addq $8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq %r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r15
+	popq %r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r14
+	popq %r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r13
+	popq %r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r12
+	popq %rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbx
+	popq %rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
+	movq %rdx, %rax
+	jmp *8(%rsi)
+	.cfi_endproc
+	.size arch_switch, .-arch_switch
+
+/*
+ * The outermost frame of a thread: arch_context_make() left the entry function in rbx. There is no caller, and the
+ * CFI says so, for unwinders to stop here.
+ */
+	.globl arch_thread_start
+	.hidden arch_thread_start
+	.type arch_thread_start, @function
+	.p2align 4
+arch_thread_start:
+	.cfi_startproc
+	.cfi_undefined %rip
+	xorl %ebp, %ebp
+	movq %rax, %rdi
+	call *%rbx
+	ud2
+	.cfi_endproc
+	.size arch_thread_start, .-arch_thread_start
+
+	.section .note.GNU-stack, "", @progbits
