@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lock_slow.c - wait for a short lock whose holder may have lost its CPU */
+#include <sched.h>
+#include <time.h>
+
+#include "arch/arch.h"
+#include "base/lock.h"
+
+enum { SPINS = 100, YIELDS = 20, NAP_NS = 50000 };
+
+void lock_acquire_slow(uint32_t *lock)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+
+	for (unsigned tries = 0;; tries++) {
+		if (load_relaxed(lock) == 0 && lock_try(lock))
+			return;
+		if (tries < SPINS)
+			arch_pause();
+		else if (tries < SPINS + YIELDS)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
+	}
+}
