@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls.c - thread-local storage of a thread's own
+ *
+ * Purpose: compilers keep addresses of thread-local variables across calls, errno's among them. A thread that comes
+ * back from a call on another LWP must find its variables where they were, so each thread has its own TLS block, and
+ * the switch changes the thread pointer.
+ *
+ * The block comes from glibc's loader: _dl_allocate_tls() is what pthread_create uses, exported under GLIBC_PRIVATE.
+ * What pthread_create does after it is repeated here: the self pointers, the two guards, and in the thread descriptor
+ * that lies at the thread pointer the fields that other parts of glibc rely on. Their offsets are no interface. So each
+ * is found at the start by looking for what it must hold in the calling thread's descriptor, and is left alone if that
+ * is not found.
+ *
+ * What is not in such a block: a registration for rseq (it belongs to the LWP; the field says "not registered", which
+ * sched_getcpu() understands), a robust list that the kernel knows.
+ *
+ * Reuse: a block stays with its stack. The next thread gets the first values of all variables but those of the C
+ * library itself, whose thread-local data are caches (malloc's, the resolver's) and would be lost: nobody frees them
+ * but a kernel thread's exit. Of these only errno, the locale and pthread_setspecific() values are reset. Values of
+ * keys 0 to 31, that is: their place is known; if a thread has used a higher key, all keys are asked for. Destructors
+ * of keys do not run, for the C library offers no way to run them; destructors of thread_local objects do.
+ *
+ * Sanitizers keep their own state of a kernel thread in its TLS, and would not find it in a block that they have not
+ * made: with them all threads share the LWP's.
+ */
+#include "mem/tls.h"
+
+#include <ctype.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "base/compiler.h"
+#include "base/panic.h"
+#include "mem/tls_layout.h"
+
+enum { MODULES_MAX = 64, FAKE_TID = 0x40000000 };
+
+/* A module with thread-local variables at a fixed distance from the thread pointer. */
+struct module {
+	ptrdiff_t offset;
+	const void *image;
+	size_t image_size;
+	size_t size;
+};
+
+static struct {
+	bool works;
+	const char *why_not;
+	void *(*allocate)(void *memory);
+	void (*init_ctype)(void);
+	void (*call_destructors)(void);
+	struct tls_layout layout;
+	struct module modules[MODULES_MAX];
+	unsigned module_count;
+	uint32_t tids;
+} tls;
+
+static __thread int canary = 42;
+
+static bool is_libc(const char *name)
+{
+	const char *base = strrchr(name, '/');
+
+	base = base ? base + 1 : name;
+	return strncmp(base, "libc.so", 7) == 0 || strncmp(base, "ld-", 3) == 0 || strncmp(base, "libc-", 5) == 0;
+}
+
+static const ElfW(Phdr) * tls_segment(const struct dl_phdr_info *info)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			return &info->dlpi_phdr[i];
+	}
+	return NULL;
+}
+
+/* At the start, all modules are in the static part of TLS, at the same offset in each block. */
+static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const ElfW(Phdr) *segment = tls_segment(info);
+
+	(void)size;
+	(void)arg;
+	if (!segment || !info->dlpi_tls_data || is_libc(info->dlpi_name))
+		return 0;
+	if (tls.module_count == MODULES_MAX)
+		return 1;
+	tls.modules[tls.module_count++] = (struct module){
+		.offset = (char *)info->dlpi_tls_data - (char *)arch_tls(),
+		.image = (const char *)info->dlpi_addr + segment->p_vaddr,
+		.image_size = segment->p_filesz,
+		.size = segment->p_memsz,
+	};
+	return 0;
+}
+
+static void renew(char *variables, const void *image, size_t image_size, size_t size)
+{
+	memcpy(variables, image, image_size);
+	memset(variables + image_size, 0, size - image_size);
+}
+
+static int renew_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const ElfW(Phdr) *segment = tls_segment(info);
+
+	(void)size;
+	(void)arg;
+	if (segment && info->dlpi_tls_data && !is_libc(info->dlpi_name))
+		renew(info->dlpi_tls_data, (const char *)info->dlpi_addr + segment->p_vaddr, segment->p_filesz,
+		      segment->p_memsz);
+	return 0;
+}
+
+static void clear_keys(void)
+{
+	for (pthread_key_t key = 0; key < PTHREAD_KEYS_MAX; key++) {
+		if (pthread_getspecific(key))
+			pthread_setspecific(key, NULL);
+	}
+}
+
+uintptr_t tls_create(void)
+{
+	void *block = tls.allocate(NULL);
+
+	if (!block)
+		return 0;
+	tls_layout_fill(&tls.layout, (uintptr_t)block,
+			(int)(FAKE_TID | __atomic_add_fetch(&tls.tids, 1, __ATOMIC_RELAXED)));
+	return (uintptr_t)block;
+}
+
+void tls_enter(bool used)
+{
+	uintptr_t tp = arch_tls();
+
+	tls.init_ctype();
+	if (!used)
+		return;
+	if (LIKELY(!tls_layout_has_dynamic(tp))) {
+		for (unsigned i = 0; i < tls.module_count; i++) {
+			const struct module *m = &tls.modules[i];
+
+			renew((char *)tp + m->offset, m->image, m->image_size, m->size);
+		}
+	} else {
+		dl_iterate_phdr(renew_module, NULL);
+	}
+	if (tls_layout_has_keys(&tls.layout, tp))
+		clear_keys();
+	uselocale(LC_GLOBAL_LOCALE);
+	errno = 0;
+}
+
+void tls_leave(void)
+{
+	tls.call_destructors();
+}
+
+/*
+ * Does a block behave? The calling thread is on it for a moment, during which it calls nothing that could keep state.
+ */
+static bool try_it(void)
+{
+	uintptr_t own = arch_tls();
+	uintptr_t other = tls_create();
+	bool good;
+
+	if (!other)
+		return false;
+	canary = 43;
+	errno = EXDEV;
+	arch_tls_set(other);
+	__asm__ volatile("" ::: "memory");
+	tls.init_ctype();
+	good = canary == 42 && errno == 0 && isalpha('x') && arch_tls() == other;
+	errno = ENOENT;
+	__asm__ volatile("" ::: "memory");
+	arch_tls_set(own);
+	good = good && canary == 43 && errno == EXDEV;
+	/* The block is not given back: the first thread could have it, but that is not worth a list. */
+	canary = 42;
+	return good;
+}
+
+static bool look_for_symbols(void)
+{
+	tls.allocate = (void *(*)(void *))dlsym(RTLD_DEFAULT, "_dl_allocate_tls");
+	tls.init_ctype = (void (*)(void))dlsym(RTLD_DEFAULT, "__ctype_init");
+	tls.call_destructors = (void (*)(void))dlsym(RTLD_DEFAULT, "__call_tls_dtors");
+	return tls.allocate && tls.init_ctype && tls.call_destructors;
+}
+
+bool tls_probe(void)
+{
+	if (dlsym(RTLD_DEFAULT, "__tsan_init") || dlsym(RTLD_DEFAULT, "__asan_init"))
+		tls.why_not = "shared by all threads of an LWP: a sanitizer keeps its state there";
+	else if (!look_for_symbols())
+		tls.why_not = "shared by all threads of an LWP: the C library has no _dl_allocate_tls";
+	else if (!tls_layout_find(&tls.layout) || (dl_iterate_phdr(note_module, NULL), !try_it()))
+		tls.why_not = "shared by all threads of an LWP: the C library's blocks are not as expected";
+	tls.works = !tls.why_not;
+	return tls.works;
+}
+
+bool tls_works(void)
+{
+	return tls.works;
+}
+
+const char *tls_describe(void)
+{
+	return tls.works ? "private, blocks by _dl_allocate_tls" : tls.why_not ? tls.why_not : "not probed yet";
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tls.h - thread-local storage of a thread's own, made with the C library's means */
+#ifndef MEM_TLS_H
+#define MEM_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Finds out whether it can be done here, and tries it. Once, at the start. Context: F. */
+bool tls_probe(void);
+
+/* Can it? And what tls_probe() found, for people. */
+bool tls_works(void);
+const char *tls_describe(void);
+
+/* A new block: the thread pointer for it, or 0 without memory. Context: T F. */
+uintptr_t tls_create(void);
+
+/*
+ * At the beginning of a thread that runs on its block: what a thread of the C library's own does. USED: another thread
+ * had the block before; its variables get their first values again, but the C library keeps its caches. Context: T.
+ */
+void tls_enter(bool used);
+
+/* At its end: runs the destructors of thread_local objects. Context: T. May do all that a thread does. */
+void tls_leave(void);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tls_layout.c - what lies at the thread pointer in glibc
+ *
+ * On x86-64 the thread descriptor (struct pthread) begins at the thread pointer with the header that the ABI describes;
+ * on aarch64 it ends there, and at the thread pointer itself lies the pointer to the dynamic thread vector (dtv). The
+ * rest is found by its content. The dtv is an array of pairs: entry 0 is a generation, entry i of module i holds the
+ * address of its variables and what to free; entry -1 is the number of entries.
+ */
+#include "mem/tls_layout.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "base/compiler.h"
+
+enum { DESCRIPTOR = 0x900, FIRST_KEYS = 32 };
+
+struct key_value {
+	uintptr_t sequence;
+	void *data;
+};
+
+union dtv {
+	size_t counter;
+	struct {
+		void *variables;
+		void *to_free;
+	} module;
+};
+
+#define DTV_UNALLOCATED ((void *)-1L)
+
+/* glibc 2.35: where the rseq area is, from the thread pointer. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+
+#ifdef __x86_64__
+enum { LOW = 0, HIGH = DESCRIPTOR };
+enum { HEADER_DTV = 8, HEADER_SELF = 16, HEADER_THREADS = 24, HEADER_STACK_GUARD = 40, HEADER_POINTER_GUARD = 48 };
+#else
+enum { LOW = -DESCRIPTOR, HIGH = 0 };
+enum { HEADER_DTV = 0 };
+#endif
+
+static void *at(uintptr_t tp, ptrdiff_t offset)
+{
+	return (char *)tp + offset;
+}
+
+static ptrdiff_t find_tid(uintptr_t tp)
+{
+	int tid = (int)syscall(SYS_gettid);
+	int value;
+
+	for (ptrdiff_t offset = LOW; offset < HIGH; offset += (ptrdiff_t)sizeof(int)) {
+		memcpy(&value, at(tp, offset), sizeof(value));
+		if (value == tid)
+			return offset;
+	}
+	return 0;
+}
+
+/* A list head that points to itself, just behind the tid. */
+static ptrdiff_t find_robust_list(uintptr_t tp, ptrdiff_t tid)
+{
+	for (ptrdiff_t offset = (tid + 7) & ~(ptrdiff_t)7; offset < tid + 64; offset += 8) {
+		if (*(void **)at(tp, offset) == at(tp, offset))
+			return offset;
+	}
+	return 0;
+}
+
+/* A key of our own gets a value that stands nowhere else. */
+static void find_keys(struct tls_layout *layout, uintptr_t tp)
+{
+	static const char mark;
+	pthread_key_t key;
+
+	if (pthread_key_create(&key, NULL) != 0)
+		return;
+	if (key < FIRST_KEYS && pthread_setspecific(key, &mark) == 0) {
+		for (ptrdiff_t offset = LOW; offset + 8 <= HIGH; offset += 8) {
+			ptrdiff_t keys = offset - (ptrdiff_t)(key * sizeof(struct key_value)) -
+					 (ptrdiff_t)offsetof(struct key_value, data);
+			ptrdiff_t blocks = keys + FIRST_KEYS * (ptrdiff_t)sizeof(struct key_value);
+			ptrdiff_t used = blocks + 32 * (ptrdiff_t)sizeof(void *);
+
+			if (*(const void **)at(tp, offset) != &mark || keys < LOW || used >= HIGH)
+				continue;
+			/* Behind the values stands the table of all blocks of values, of which this is the first. */
+			if (*(void **)at(tp, blocks) == at(tp, keys) && *(unsigned char *)at(tp, used) == 1) {
+				layout->keys = keys;
+				layout->keys_used = used;
+			}
+			break;
+		}
+		pthread_setspecific(key, NULL);
+	}
+	pthread_key_delete(key);
+}
+
+bool tls_layout_find(struct tls_layout *layout)
+{
+	uintptr_t tp = arch_tls();
+
+#ifdef __x86_64__
+	if (*(uintptr_t *)at(tp, 0) != tp || *(uintptr_t *)at(tp, HEADER_SELF) != tp)
+		return false;
+#endif
+	*layout = (struct tls_layout){.tid = find_tid(tp)};
+	if (layout->tid)
+		layout->robust_list = find_robust_list(tp, layout->tid);
+	find_keys(layout, tp);
+	if (&__rseq_offset)
+		layout->rseq_cpu = __rseq_offset + 4;
+	return true;
+}
+
+void tls_layout_fill(const struct tls_layout *layout, uintptr_t tp, int tid)
+{
+#ifdef __x86_64__
+	uintptr_t own = arch_tls();
+
+	*(uintptr_t *)at(tp, 0) = tp;
+	*(uintptr_t *)at(tp, HEADER_SELF) = tp;
+	/* glibc leaves out locked instructions while this is 0; there may be other LWPs at any time. */
+	*(int *)at(tp, HEADER_THREADS) = 1;
+	memcpy(at(tp, HEADER_STACK_GUARD), at(own, HEADER_STACK_GUARD), sizeof(uintptr_t));
+	memcpy(at(tp, HEADER_POINTER_GUARD), at(own, HEADER_POINTER_GUARD), sizeof(uintptr_t));
+#endif
+	if (layout->tid)
+		*(int *)at(tp, layout->tid) = tid;
+	if (layout->robust_list) {
+		*(void **)at(tp, layout->robust_list) = at(tp, layout->robust_list);
+		*(void **)at(tp, layout->robust_list - 8) = at(tp, layout->robust_list);
+	}
+	if (layout->keys)
+		*(void **)at(tp, layout->keys + FIRST_KEYS * (ptrdiff_t)sizeof(struct key_value)) =
+			at(tp, layout->keys);
+	/* RSEQ_CPU_ID_UNINITIALIZED */
+	if (layout->rseq_cpu)
+		*(int32_t *)at(tp, layout->rseq_cpu) = -1;
+}
+
+bool tls_layout_has_dynamic(uintptr_t tp)
+{
+	const union dtv *dtv = *(const union dtv **)at(tp, HEADER_DTV);
+	size_t count = dtv[-1].counter;
+
+	for (size_t i = 1; i <= count; i++) {
+		if (dtv[i].module.to_free && dtv[i].module.variables != DTV_UNALLOCATED)
+			return true;
+	}
+	return false;
+}
+
+bool tls_layout_has_keys(const struct tls_layout *layout, uintptr_t tp)
+{
+	return !layout->keys || *(unsigned char *)at(tp, layout->keys_used) != 0;
+}
