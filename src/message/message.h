@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* message.h - the state of a message, and who may change it */
+#ifndef MESSAGE_MESSAGE_H
+#define MESSAGE_MESSAGE_H
+
+#include <ellula/message.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+/*
+ * ms_state: the state in the low three bits, above it the ticket of the thread that waits for this very message, or 0.
+ * The transitions stand in message.c.
+ */
+enum message_state {
+	MESSAGE_IDLE,	  /* the caller's */
+	MESSAGE_SENT,	  /* on its way */
+	MESSAGE_REVOKING, /* on its way, and its sender has asked for an end */
+	MESSAGE_HELD,	  /* a request in the hands of its receiver */
+	MESSAGE_UNWANTED, /* the same, and its sender has asked for an end */
+	MESSAGE_REPLIED,  /* over, and not yet taken by its sender */
+	MESSAGE_STATES
+};
+
+#define MESSAGE_STATE_BITS 3
+#define MESSAGE_STATE_MASK UINT64_C(7)
+
+static inline enum message_state message_state(const struct ell_msg *m)
+{
+	/* ORD message-1: pairs with ORD message-2 in message.c: who sees REPLIED sees the result. */
+	return (enum message_state)(load_acquire(&m->ms_state) & MESSAGE_STATE_MASK);
+}
+
+/*
+ * What lies above this room: set once, when the runtime starts, and before that each field is NULL.
+ * unpark ends a sleep (sched/park.h). send and revoke reach the LWP whose ring works on the message.
+ */
+struct message_above {
+	bool (*unpark)(uint64_t ticket);
+	int (*send)(struct ell_msg *m);
+	void (*revoke)(struct ell_msg *m);
+};
+
+extern struct message_above message_above;
+
+/*
+ * Begins to prepare M for OP: aborts if it is sent or not taken, clears its arguments. Tag and port stay.
+ * Context: T F V.
+ */
+void message_prep(struct ell_msg *m, enum ell_op op);
+
+/*
+ * idle -> sent, aborts and names the message if it is in another state. ACTION is the word for the abort.
+ * Context: T F V.
+ */
+void message_to_sent(struct ell_msg *m);
+
+/*
+ * Any state of a message on its way -> replied, with RESULT, and off to its reply port or to the thread that waits for
+ * it. The message may be gone when this returns. It may run the port's upcall. Context: T V F, only who has the
+ * message, once.
+ */
+void message_reply(struct ell_msg *m, int64_t result);
+
+/*
+ * A kernel port's way to reply: when a revoke is under way, whoever comes second, this or message_revoke_seen(), makes
+ * the reply, so that neither finds the message gone. Context: T V F.
+ */
+void message_finish(struct ell_msg *m, int64_t result);
+
+/*
+ * The revoke of M has reached the kernel port: true, and it is to be stopped, message_finish() is still to come; or
+ * false, it has finished meanwhile and is replied to now. Context: T V F, once per revoke.
+ */
+bool message_revoke_seen(struct ell_msg *m);
+
+/* replied -> idle. Context: T F V, the receiver of the reply. */
+void message_taken(struct ell_msg *m);
+
+/* sent -> revoking: true if this call did it. *STATE becomes what it was. Context: T F V. */
+bool message_to_revoking(struct ell_msg *m, enum message_state *state);
+
+/*
+ * Leaves TICKET with M, for message_reply() to unpark: false if M is replied. Context: T F.
+ */
+bool message_wait_begin(struct ell_msg *m, uint64_t ticket);
+
+/* Takes it away again. Context: T F. */
+void message_wait_end(struct ell_msg *m);
+
+/* Aborts with WHAT, M and its state. Context: any. */
+void message_abuse(const struct ell_msg *m, const char *what) __attribute__((noreturn, cold));
+
+/* Has the fields of a message in order? For debug builds. */
+bool message_is_valid(const struct ell_msg *m);
+
+#endif
