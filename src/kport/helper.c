@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * helper.c - LWPs that run what no kernel port can, by plain blocking calls
+ *
+ * Purpose: the same result where the running kernel lacks an operation. It is not fast; it is for what is rare.
+ *
+ * A helper is a kernel thread that takes the oldest message from one queue, calls its row's run(), and replies. There
+ * are as many as messages that run at once, up to HELPERS_MAX; one that has found nothing for IDLE_NS ends.
+ *
+ * A message in the queue can be taken back. One that runs cannot, and its reply comes with its own result: a revoke is
+ * a request.
+ *
+ * Locks: the queue's, a kernel mutex, for that is what waits here: kernel threads. Nothing else is taken under it.
+ */
+#include "kport/helper.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/panic.h"
+#include "kport/op.h"
+#include "message/message.h"
+
+enum { HELPERS_MAX = 32, IDLE_SECONDS = 5 };
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct ell_msg *first;
+	struct ell_msg *last;
+	unsigned queued;
+	unsigned idle;
+	unsigned count;
+} helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+
+static struct ell_msg *queue_pop_locked(void)
+{
+	struct ell_msg *m = helpers.first;
+
+	if (!m)
+		return NULL;
+	helpers.first = m->ms_next;
+	if (helpers.first)
+		helpers.first->ms_prev = NULL;
+	else
+		helpers.last = NULL;
+	m->ms_next = NULL;
+	m->ms_home = NULL;
+	helpers.queued--;
+	return m;
+}
+
+static void queue_push_locked(struct ell_msg *m)
+{
+	m->ms_home = &helpers;
+	m->ms_next = NULL;
+	m->ms_prev = helpers.last;
+	if (helpers.last)
+		helpers.last->ms_next = m;
+	else
+		helpers.first = m;
+	helpers.last = m;
+	helpers.queued++;
+}
+
+static void queue_remove_locked(struct ell_msg *m)
+{
+	if (m->ms_prev)
+		m->ms_prev->ms_next = m->ms_next;
+	else
+		helpers.first = m->ms_next;
+	if (m->ms_next)
+		m->ms_next->ms_prev = m->ms_prev;
+	else
+		helpers.last = m->ms_prev;
+	m->ms_next = NULL;
+	m->ms_prev = NULL;
+	m->ms_home = NULL;
+	helpers.queued--;
+}
+
+/* Waits for a message: NULL if none has come for a while. */
+static struct ell_msg *wait_locked(void)
+{
+	struct timespec until;
+	struct ell_msg *m;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += IDLE_SECONDS;
+	helpers.idle++;
+	while (!(m = queue_pop_locked()) && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&helpers.work, &helpers.lock, &until);
+	helpers.idle--;
+	return m;
+}
+
+static void *helper_main(void *unused)
+{
+	struct ell_msg *m;
+
+	(void)unused;
+	pthread_mutex_lock(&helpers.lock);
+	while ((m = wait_locked()) != NULL) {
+		pthread_mutex_unlock(&helpers.lock);
+		m->ms_prev = NULL;
+		message_finish(m, op_table[m->ms_op].run(m));
+		pthread_mutex_lock(&helpers.lock);
+	}
+	helpers.count--;
+	pthread_mutex_unlock(&helpers.lock);
+	return NULL;
+}
+
+/* One more helper, which takes no signals: false if the kernel has no thread for us. */
+static bool helper_create(void)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&thread, &attr, helper_main, NULL);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error == 0;
+}
+
+void helper_send(struct ell_msg *m)
+{
+	bool grow;
+
+	pthread_mutex_lock(&helpers.lock);
+	queue_push_locked(m);
+	grow = helpers.idle < helpers.queued && helpers.count < HELPERS_MAX;
+	if (grow)
+		helpers.count++;
+	pthread_cond_signal(&helpers.work);
+	pthread_mutex_unlock(&helpers.lock);
+	if (!grow || helper_create())
+		return;
+
+	pthread_mutex_lock(&helpers.lock);
+	helpers.count--;
+	/* The helpers that exist will come to it; if there is none, nobody ever will. */
+	if (helpers.count == 0 && m->ms_home == &helpers)
+		queue_remove_locked(m);
+	else
+		m = NULL;
+	pthread_mutex_unlock(&helpers.lock);
+	if (m)
+		message_finish(m, -EAGAIN);
+}
+
+void helper_revoke(struct ell_msg *m)
+{
+	bool queued;
+
+	pthread_mutex_lock(&helpers.lock);
+	queued = m->ms_home == &helpers;
+	if (queued)
+		queue_remove_locked(m);
+	pthread_mutex_unlock(&helpers.lock);
+	if (queued)
+		message_reply(m, -ECANCELED);
+	else
+		message_revoke_seen(m);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* kport.c - what all kernel ports have in common: posting, waking, collecting */
+#include "kport/kport.h"
+
+#include "base/panic.h"
+#include "message/message.h"
+
+struct kport_above kport_above;
+
+/* Adds M to the posted chain at *HEAD by its field LINK. ORD kport-3: pairs with ORD kport-4, the LWP's exchange. */
+#define POST(head, m, link)                                                                                            \
+	do {                                                                                                           \
+		struct ell_msg *first_ = load_relaxed(head);                                                           \
+		do                                                                                                     \
+			(m)->link = first_;                                                                            \
+		while (!cas_seq_cst((head), &first_, (m)));                                                            \
+	} while (0)
+
+/* Turns a posted chain, newest first, into one with the oldest first. */
+#define REVERSE(chain, link)                                                                                           \
+	({                                                                                                             \
+		struct ell_msg *from_ = (chain), *to_ = NULL;                                                          \
+		while (from_) {                                                                                        \
+			struct ell_msg *next_ = from_->link;                                                           \
+			from_->link = to_;                                                                             \
+			to_ = from_;                                                                                   \
+			from_ = next_;                                                                                 \
+		}                                                                                                      \
+		to_;                                                                                                   \
+	})
+
+void kport_send(struct kport *kp, struct ell_msg *m)
+{
+	m->ms_home = kp;
+	if (LIKELY(kport_above.self() == kp)) {
+		kp->kp_ops->send(kp, m);
+		return;
+	}
+	POST(&kp->kp_sent, m, ms_next);
+	kport_wake(kp);
+}
+
+void kport_revoke(struct kport *kp, struct ell_msg *m)
+{
+	if (LIKELY(kport_above.self() == kp)) {
+		if (message_revoke_seen(m))
+			kp->kp_ops->cancel(kp, m);
+		return;
+	}
+	POST(&kp->kp_revoked, m, ms_link);
+	kport_wake(kp);
+}
+
+void kport_wake(struct kport *kp)
+{
+	uint32_t asleep = KPORT_ASLEEP;
+
+	/* ORD kport-2: pairs with ORD kport-1 in sched/idle.c */
+	if (load_seq_cst(&kp->kp_sleep) == KPORT_ASLEEP && cas_seq_cst(&kp->kp_sleep, &asleep, KPORT_WOKEN))
+		kp->kp_ops->wake(kp, kport_above.self());
+}
+
+bool kport_is_posted(const struct kport *kp)
+{
+	return load_seq_cst(&kp->kp_sent) || load_seq_cst(&kp->kp_revoked);
+}
+
+void kport_collect(struct kport *kp)
+{
+	struct ell_msg *sent, *revoked;
+
+	if (LIKELY(!load_relaxed(&kp->kp_sent) && !load_relaxed(&kp->kp_revoked)))
+		return;
+	/*
+	 * The revokes are taken off first: the message of each was sent before, so it is in the other chain, which is
+	 * taken off later, or was there already. ORD kport-4: pairs with ORD kport-3.
+	 */
+	revoked = xchg_seq_cst(&kp->kp_revoked, NULL);
+	sent = xchg_seq_cst(&kp->kp_sent, NULL);
+	sent = REVERSE(sent, ms_next);
+	revoked = REVERSE(revoked, ms_link);
+	while (sent) {
+		struct ell_msg *m = sent;
+
+		sent = m->ms_next;
+		m->ms_next = NULL;
+		kp->kp_ops->send(kp, m);
+	}
+	while (revoked) {
+		struct ell_msg *m = revoked;
+
+		revoked = m->ms_link;
+		if (message_revoke_seen(m))
+			kp->kp_ops->cancel(kp, m);
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kport.h - a kernel port: executes the messages of one LWP
+ *
+ * Each LWP has one, for life. A back end (uring/, ...) is a struct kport with its own data behind it and the vectors
+ * below. What comes from other LWPs and from foreign kernel threads is posted; the LWP collects it at its next round,
+ * and is woken if it sleeps.
+ *
+ * The sleep cannot be missed:
+ *
+ *	the LWP					another
+ *	1. kp_sleep = ASLEEP (seq_cst)		1. posts (seq_cst)
+ *	2. looks for what is posted		2. looks at kp_sleep
+ *	3. if nothing is: sleeps		3. if ASLEEP: ASLEEP -> WOKEN, and wakes it
+ *
+ * Either the LWP sees the post or the other sees ASLEEP (ORD kport-1, kport-2).
+ */
+#ifndef KPORT_KPORT_H
+#define KPORT_KPORT_H
+
+#include <ellula/message.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+struct kport;
+
+enum kport_sleep { KPORT_AWAKE, KPORT_ASLEEP, KPORT_WOKEN };
+
+struct kport_ops {
+	const char *name;
+
+	/* Starts to execute M, which is SENT. Context: T V, on its LWP. */
+	void (*send)(struct kport *kp, struct ell_msg *m);
+
+	/* M is revoked, message_revoke_seen() said so: asks for its end. Context: T V, on its LWP. */
+	void (*cancel)(struct kport *kp, struct ell_msg *m);
+
+	/* Hands what was sent to the kernel, and replies to what is finished. Context: V T, on its LWP. */
+	void (*flush)(struct kport *kp);
+
+	/* The same, and waits until something has finished, somebody wakes us, or UNTIL. Context: V. */
+	void (*sleep)(struct kport *kp, ell_time until);
+
+	/* Ends the sleep of TARGET. FROM: the kernel port of the caller, NULL for a foreign thread. Context: T V F. */
+	void (*wake)(struct kport *target, struct kport *from);
+
+	void (*destroy)(struct kport *kp);
+};
+
+struct kport {
+	const struct kport_ops *kp_ops;
+	uint32_t kp_outstanding; /* messages that the kernel has: the LWP's */
+	uint32_t kp_number;
+	/* The rest is shared. */
+	uint32_t kp_sleep CACHE_ALIGNED; /* enum kport_sleep: LWP, wakers */
+	struct ell_msg *kp_sent;    /* posted to be sent, by ms_next, newest first: others add, the LWP takes all */
+	struct ell_msg *kp_revoked; /* posted to be revoked, by ms_link: the same */
+};
+
+/* What the kernel ports call above them. Set once, at the start. */
+struct kport_above {
+	/*
+	 * News for the message WATCH of ELL_OP_WATCH, whose memory is never freed: poll(2) events or -errno. The last
+	 * news come after its reply.
+	 */
+	void (*event)(struct ell_msg *watch, int32_t events);
+	struct kport *(*self)(void); /* of the LWP that runs us; NULL on a foreign kernel thread */
+};
+
+extern struct kport_above kport_above;
+
+/* M, of KP's LWP or of another, is to be sent or revoked. Context: T V F. */
+void kport_send(struct kport *kp, struct ell_msg *m);
+void kport_revoke(struct kport *kp, struct ell_msg *m);
+
+/* Ends the sleep of KP, if it sleeps. Who posted something calls it afterwards. Context: T V F. */
+void kport_wake(struct kport *kp);
+
+/* Takes over what others posted. Context: V T, on its LWP. */
+void kport_collect(struct kport *kp);
+
+/* Is anything posted? Context: V. */
+bool kport_is_posted(const struct kport *kp);
+
+/* ms_mark: a kernel port's notes about a message; the LWP's. */
+enum {
+	MARK_IN_KERNEL = 1,
+	MARK_CANCEL_WAITS = 2, /* its cancel waits for room in the ring */
+	MARK_FINISHED = 4,     /* meanwhile it has finished, and ms_result is there */
+};
+
+/* The one back end that is chosen at the start, and the making of one for the calling LWP: NULL and *ERROR (-errno). */
+struct kport *kport_create(unsigned number, int *error);
+
+/* Can the kernel port do OP itself, or must a helper LWP? Valid once one kernel port exists. */
+bool kport_can(enum ell_op op);
+
+#endif

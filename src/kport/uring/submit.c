@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * submit.c - from messages to submissions
+ *
+ * Purpose: a message becomes an entry of the submission queue when it is sent, and the kernel sees the entries of a
+ * whole scheduling round with one call. When the queue is full it is submitted at once; when the kernel takes no more
+ * now (-EBUSY: its own list of completions wants to be reaped first; -EAGAIN: no memory), messages wait in a list, in
+ * order.
+ *
+ * The number of messages that the kernel has is not bounded: a bound would be a deadlock for a program whose ten
+ * thousand reads wait for the write that comes after them. What is bounded is what the ring holds; completions beyond
+ * its size wait in the kernel (IORING_FEAT_NODROP) and cost time, but are not lost.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/panic.h"
+#include "kport/op.h"
+#include "kport/uring/uring.h"
+#include "message/message.h"
+
+static struct uring *uring_of(struct kport *kp)
+{
+	return CONTAINER_OF(kp, struct uring, ur_kport);
+}
+
+static uint64_t user_data(const struct ell_msg *m)
+{
+	return (uint64_t)(uintptr_t)m | (uint64_t)(uint16_t)m->ms_gen << 48;
+}
+
+/* Hands over what is in the queue: false if the kernel takes nothing now. */
+static bool enter(struct uring *ur)
+{
+	int n = io_uring_submit(&ur->ur_ring);
+
+	ur->ur_submits++;
+	if (n >= 0 || n == -EINTR)
+		return true;
+	if (n != -EBUSY && n != -EAGAIN && n != -ENOMEM)
+		panic("io_uring_enter: error %d with %u submissions", -n, io_uring_sq_ready(&ur->ur_ring));
+	ur->ur_overflows++;
+	return false;
+}
+
+static struct io_uring_sqe *get_sqe(struct uring *ur)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ur->ur_ring);
+
+	if (LIKELY(sqe != NULL))
+		return sqe;
+	return enter(ur) ? io_uring_get_sqe(&ur->ur_ring) : NULL;
+}
+
+static void fill(struct uring *ur, struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	op_table[m->ms_op].prep(sqe, m);
+	sqe->user_data = user_data(m);
+	m->ms_mark |= MARK_IN_KERNEL;
+	ur->ur_kport.kp_outstanding++;
+	ur->ur_messages++;
+}
+
+static void backlog_append(struct uring *ur, struct ell_msg *m)
+{
+	m->ms_next = NULL;
+	m->ms_prev = ur->ur_last;
+	if (ur->ur_last)
+		ur->ur_last->ms_next = m;
+	else
+		ur->ur_first = m;
+	ur->ur_last = m;
+}
+
+static void backlog_remove(struct uring *ur, struct ell_msg *m)
+{
+	if (m->ms_prev)
+		m->ms_prev->ms_next = m->ms_next;
+	else
+		ur->ur_first = m->ms_next;
+	if (m->ms_next)
+		m->ms_next->ms_prev = m->ms_prev;
+	else
+		ur->ur_last = m->ms_prev;
+	m->ms_next = NULL;
+	m->ms_prev = NULL;
+}
+
+void submit_send(struct kport *kp, struct ell_msg *m)
+{
+	struct uring *ur = uring_of(kp);
+	struct io_uring_sqe *sqe = LIKELY(!ur->ur_first) ? get_sqe(ur) : NULL;
+
+	if (LIKELY(sqe != NULL))
+		fill(ur, sqe, m);
+	else
+		backlog_append(ur, m);
+}
+
+static bool try_cancel(struct uring *ur, struct ell_msg *m)
+{
+	struct io_uring_sqe *sqe = get_sqe(ur);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_cancel64(sqe, user_data(m), 0);
+	sqe->user_data = KIND_NOTHING;
+	return true;
+}
+
+void submit_cancel(struct kport *kp, struct ell_msg *m)
+{
+	struct uring *ur = uring_of(kp);
+
+	if (!(m->ms_mark & MARK_IN_KERNEL)) {
+		backlog_remove(ur, m);
+		message_reply(m, -ECANCELED);
+	} else if (ur->ur_cancels || !try_cancel(ur, m)) {
+		m->ms_mark |= MARK_CANCEL_WAITS;
+		m->ms_link = ur->ur_cancels;
+		ur->ur_cancels = m;
+	}
+}
+
+void submit_backlog(struct uring *ur)
+{
+	struct io_uring_sqe *sqe;
+
+	while (ur->ur_cancels) {
+		struct ell_msg *m = ur->ur_cancels;
+
+		if (!(m->ms_mark & MARK_FINISHED) && !try_cancel(ur, m))
+			return;
+		ur->ur_cancels = m->ms_link;
+		m->ms_mark &= (uint16_t)~MARK_CANCEL_WAITS;
+		if (m->ms_mark & MARK_FINISHED)
+			message_finish(m, m->ms_result);
+	}
+	while (ur->ur_first && (sqe = get_sqe(ur)) != NULL) {
+		struct ell_msg *m = ur->ur_first;
+
+		backlog_remove(ur, m);
+		fill(ur, sqe, m);
+	}
+}
+
+/* Foreign threads wake us by writing to an eventfd, which nobody reads: each write is an edge. */
+void submit_wake_arm(struct uring *ur)
+{
+	struct io_uring_sqe *sqe = get_sqe(ur);
+
+	/* Without room now, the next look at the ring finds the same need. */
+	if (!sqe)
+		panic("io_uring: no room for the first submission");
+	io_uring_prep_poll_multishot(sqe, ur->ur_eventfd, POLLIN);
+	sqe->poll32_events |= EPOLLET;
+	sqe->user_data = KIND_WAKE;
+}
+
+void submit_wake(struct kport *target, struct kport *from)
+{
+	struct uring *to = uring_of(target);
+	struct io_uring_sqe *sqe = from && ring_can(IORING_OP_MSG_RING) ? get_sqe(uring_of(from)) : NULL;
+	const uint64_t one = 1;
+
+	if (sqe) {
+		io_uring_prep_msg_ring(sqe, to->ur_ring.ring_fd, 0, KIND_WAKE, 0);
+		sqe->user_data = KIND_NOTHING;
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		if (enter(uring_of(from)))
+			return;
+	}
+	/* The counter cannot overflow in the life of a machine; a full one would still be a wake-up. */
+	while (write(to->ur_eventfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}

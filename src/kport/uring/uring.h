@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* uring.h - the kernel port on io_uring */
+#ifndef KPORT_URING_URING_H
+#define KPORT_URING_URING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kport/kport.h"
+
+/* All fields are the LWP's. */
+struct uring {
+	struct kport ur_kport;
+	struct io_uring ur_ring;
+	struct ell_msg *ur_first; /* sent, but there was no room in the ring: by ms_next and ms_prev */
+	struct ell_msg *ur_last;
+	struct ell_msg *ur_cancels; /* to be cancelled, the same: by ms_link, finished or not */
+	bool ur_reaping;
+	bool ur_defers;	     /* completions appear only when the LWP enters the kernel */
+	bool ur_flagged;     /* and the ring says when that is worth it */
+	int ur_eventfd;	     /* foreign threads write to it */
+	uint64_t ur_submits; /* counters: entries into the kernel, messages, what was too much for the ring */
+	uint64_t ur_messages;
+	uint64_t ur_overflows;
+};
+
+/*
+ * user_data of a submission: the message's address in bits 0 to 47, what it is in bits 0 to 2, which are 0 in an
+ * address, and the low half of the message's generation in bits 48 to 63, so that a late cancel never hits the next
+ * activation.
+ */
+enum uring_kind { KIND_MESSAGE, KIND_WAKE, KIND_NOTHING, KIND_MASK = 7 };
+
+/* ring.c: makes and ends rings; what they can do was probed with the first. */
+extern const struct kport_ops uring_ops;
+struct uring *ring_create(int *error);
+void ring_destroy(struct uring *ur);
+bool ring_can(unsigned opcode);
+const char *ring_describe(void);
+
+/* submit.c: from messages to submissions. */
+void submit_send(struct kport *kp, struct ell_msg *m);
+void submit_cancel(struct kport *kp, struct ell_msg *m);
+void submit_wake_arm(struct uring *ur);
+void submit_wake(struct kport *target, struct kport *from);
+
+/* Fills the ring with what waited for room. */
+void submit_backlog(struct uring *ur);
+
+/* reap.c: from completions to replies. */
+void reap_flush(struct kport *kp);
+void reap_sleep(struct kport *kp, ell_time until);
+
+#endif
