@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* current.h - the calling thread */
+#ifndef SCHED_CURRENT_H
+#define SCHED_CURRENT_H
+
+#include "sched/lwp.h"
+#include "sched/thread.h"
+
+/* This copy of the library: an LWP of another one must not call into it. */
+extern const char sched_copy;
+
+/* The descriptor of a foreign kernel thread, made at its first use. Aborts if there is no memory. Context: F. */
+struct thread *thread_foreign(void);
+
+/* Aborts: scheduler context or the LWP of another copy calls what only threads may. */
+void thread_misplaced(const struct lwp *lw) __attribute__((noreturn, cold));
+
+/* The caller: a user thread, or a foreign one. Scheduler context (an upcall's) aborts. Context: T F. */
+static inline struct thread *thread_current(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (UNLIKELY(!lw))
+		return thread_foreign();
+	if (UNLIKELY(!lw->lw_current || lw->lw_copy != &sched_copy))
+		thread_misplaced(lw);
+	return lw->lw_current;
+}
+
+/* Ends as expired the sleep that no waker has ended before. Context: V. */
+#include "sched/park.h"
+void park_expire(park_ticket ticket);
+
+/* TH has left, parking, and its context is saved: true; or false, somebody has woken it before, and it is ready. */
+bool park_settle(struct thread *th);
+
+#endif

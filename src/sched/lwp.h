@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lwp.h - a kernel thread that runs user threads */
+#ifndef SCHED_LWP_H
+#define SCHED_LWP_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "base/compiler.h"
+
+struct kport;
+struct thread;
+struct vcpu;
+
+/* All fields are the LWP's own, but for those that say otherwise. */
+struct lwp {
+	struct lwp *lw_self;	   /* here: what the LWP register points to */
+	struct thread *lw_current; /* the thread that runs; NULL in scheduler context */
+	struct vcpu *lw_vcpu;
+	struct kport *lw_kport;
+	int *lw_errno;		    /* of its own TLS */
+	uintptr_t lw_tls;	    /* its own thread pointer */
+	const void *lw_copy;	    /* which copy of the library made it */
+	struct arch_context lw_ctx; /* scheduler context, while a thread runs */
+	void *lw_fiber;		    /* the same, for the sanitizers */
+	char *lw_stack_low;	    /* the stack of scheduler context */
+	size_t lw_stack_size;
+	pthread_t lw_pthread; /* written at its start */
+	int lw_number;
+} CACHE_ALIGNED;
+
+_Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");
+_Static_assert(offsetof(struct lwp, lw_current) == 8, "the running thread is read in one instruction");
+
+#endif

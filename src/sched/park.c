@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * park.c - put a thread to sleep and wake it, exactly once
+ *
+ * Purpose: the one protocol by which threads wait, whatever for: locks, replies, joins, descriptors, time.
+ *
+ * Words: a sleep is numbered; th_wait holds the number and the state of the thread's latest sleep. A ticket is the
+ * number of a sleep and the index of its thread. To unpark a ticket is to end that sleep, and only that.
+ *
+ * States of a sleep, and who moves it:
+ *
+ *	AWAKE	-> ARMED	the thread: park_prepare(), with the next number
+ *	ARMED	-> AWAKE	the thread: park_cancel()
+ *	ARMED	-> PARKED	whoever runs next on its LWP, when the thread's context is saved
+ *	ARMED, PARKED -> WOKEN	a waker, exactly one: park_unpark()
+ *	ARMED, PARKED -> EXPIRED	the wheel, instead of a waker
+ *	WOKEN, EXPIRED -> AWAKE	the thread
+ *
+ * Who moves PARKED to WOKEN or EXPIRED has the thread, and puts it on a run queue. Who moves ARMED so must not: the
+ * thread still runs, or is on its way out; it finds WOKEN itself in park_commit(), or whoever runs next finds it
+ * instead of ARMED, and queues it.
+ *
+ * Can a wake be lost?
+ *
+ *	the thread				the waker
+ *	1. th_wait = ARMED			1. makes true what the thread waits for
+ *	2. publishes the ticket			2. finds the ticket, or not
+ *	3. looks whether what it waits for	3. if found: ARMED or PARKED -> WOKEN
+ *	   is true already
+ *
+ * The place of publication orders 2 against 2: it is one word changed by compare-and-swap (a message, a port), or
+ * guarded by a lock (the queue of a lock). Either the waker finds the ticket, and its swap in 3 finds ARMED, since 1
+ * came before 2; or the thread in 3 finds what it waits for, and cancels.
+ *
+ * Can a thread be woken twice? The swap from ARMED or PARKED succeeds once per number. A waker whose swap fails has
+ * nothing to do; a waker with the ticket of an old sleep finds another number. Numbers have 37 bits: a waker would have
+ * to be stopped between reading a ticket and its swap for longer than the thread needs for 2^37 sleeps, and to the
+ * exact number.
+ *
+ * The descriptor is never used for anything but a thread, so that a late waker may always read th_wait.
+ *
+ * Foreign kernel threads use the same states; PARKED means asleep on the futex in the low half of th_wait.
+ *
+ * Ordering: what a waker did before is visible to the thread after: swap to WOKEN (release, ORD park-1), read by the
+ * thread (acquire, ORD park-2), or by way of the run queue.
+ *
+ * Rejected: a permit ("unpark whatever it waits for"), because a late waker would then end a sleep that is not meant,
+ * and all waits would have to expect that; pointers to nodes on the sleeper's stack, because they are gone when a
+ * second waker comes.
+ */
+#include "sched/park.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/panic.h"
+#include "sched/current.h"
+#include "sched/sched.h"
+
+enum park_state { AWAKE, ARMED, PARKED, WOKEN, EXPIRED, STATE_BITS = 3 };
+
+#define STATE_MASK UINT64_C(7)
+#define NUMBER_MASK ((UINT64_C(1) << 37) - 1)
+
+static park_ticket ticket_of(const struct thread *th, uint64_t number)
+{
+	return number << THREAD_INDEX_BITS | th->th_slot.sl_number;
+}
+
+static struct thread *thread_of(park_ticket ticket)
+{
+	return thread_at(ticket & THREAD_INDEX_MASK);
+}
+
+static uint64_t number_of(park_ticket ticket)
+{
+	return ticket >> THREAD_INDEX_BITS;
+}
+
+park_ticket park_prepare(void)
+{
+	struct thread *th = thread_current();
+	uint64_t number = ((th->th_wait >> STATE_BITS) + 1) & NUMBER_MASK;
+
+	ASSERT_SLOW((th->th_wait & STATE_MASK) == AWAKE);
+	/* 0 is no ticket. */
+	number += number == 0;
+	store_release(&th->th_wait, number << STATE_BITS | ARMED);
+	return ticket_of(th, number);
+}
+
+bool park_cancel(park_ticket ticket)
+{
+	uint64_t armed = number_of(ticket) << STATE_BITS | ARMED;
+
+	return cas_acq_rel(&thread_of(ticket)->th_wait, &armed, (armed & ~STATE_MASK) | AWAKE);
+}
+
+bool park_settle(struct thread *th)
+{
+	uint64_t wait = load_relaxed(&th->th_wait);
+
+	/* ORD park-3: pairs with ORD park-4: whoever wakes it from PARKED sees its context saved. */
+	return (wait & STATE_MASK) == ARMED && cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | PARKED);
+}
+
+/* Foreign threads: th_wait is their futex. */
+static uint32_t *futex_of(struct thread *th)
+{
+	return (uint32_t *)(void *)&th->th_wait;
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the state is in the first half of th_wait");
+
+static void futex_sleep(struct thread *th, uint64_t seen, ell_time until)
+{
+	struct timespec ts = {.tv_sec = until / ELL_SEC, .tv_nsec = until % ELL_SEC};
+
+	/* FUTEX_WAIT_BITSET takes an absolute time, on CLOCK_MONOTONIC. */
+	syscall(SYS_futex, futex_of(th), FUTEX_WAIT_BITSET_PRIVATE, (uint32_t)seen, until == ELL_FOREVER ? NULL : &ts,
+		NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Ends the sleep TICKET as STATE: true if this call did it. */
+static bool end_sleep(park_ticket ticket, enum park_state state, bool next)
+{
+	struct thread *th = thread_of(ticket);
+	uint64_t wait = load_acquire(&th->th_wait);
+
+	for (;;) {
+		if (wait >> STATE_BITS != number_of(ticket))
+			return false;
+		switch (wait & STATE_MASK) {
+		case ARMED:
+			/* ORD park-1: pairs with ORD park-2 */
+			if (cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | state))
+				return true;
+			break;
+		case PARKED:
+			/* ORD park-4: pairs with ORD park-3 */
+			if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | state))
+				break;
+			if (th->th_kind == THREAD_FOREIGN)
+				syscall(SYS_futex, futex_of(th), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+			else
+				sched_ready(th, next);
+			return true;
+		default:
+			return false;
+		}
+	}
+}
+
+static void sleep_foreign(struct thread *th, ell_time until)
+{
+	if (!park_settle(th))
+		return;
+	for (;;) {
+		uint64_t wait = load_acquire(&th->th_wait);
+
+		if ((wait & STATE_MASK) != PARKED)
+			return;
+		if (until != ELL_FOREVER && ell_now() >= until &&
+		    cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | EXPIRED))
+			return;
+		if ((wait & STATE_MASK) == PARKED)
+			futex_sleep(th, wait, until);
+	}
+}
+
+static void sleep_user(struct thread *th, park_ticket ticket, ell_time until)
+{
+	if (until != ELL_FOREVER) {
+		th->th_wheel = &vcpu_self()->vc_wheel;
+		timer_start(th->th_wheel, &th->th_timer, until, ticket << 1 | 1);
+	}
+	th->th_leave = LEAVE_PARK;
+	sched_leave(th);
+	if (until != ELL_FOREVER)
+		timer_stop(th->th_wheel, &th->th_timer);
+}
+
+bool park_commit(park_ticket ticket, enum park_why why, ell_time until)
+{
+	struct thread *th = thread_of(ticket);
+	uint64_t wait = load_acquire(&th->th_wait); /* ORD park-2: pairs with ORD park-1 */
+
+	if ((wait & STATE_MASK) == ARMED) {
+		if (until != ELL_FOREVER && until <= ell_now() && park_cancel(ticket))
+			return false;
+		th->th_why = (uint8_t)why;
+		if (UNLIKELY(th->th_kind == THREAD_FOREIGN))
+			sleep_foreign(th, until);
+		else
+			sleep_user(th, ticket, until);
+		th->th_why = PARK_NOT;
+		wait = load_acquire(&th->th_wait); /* ORD park-2: pairs with ORD park-1 */
+	}
+	ASSERT((wait & STATE_MASK) == WOKEN || (wait & STATE_MASK) == EXPIRED);
+	store_relaxed(&th->th_wait, wait & ~STATE_MASK);
+	return (wait & STATE_MASK) == WOKEN;
+}
+
+bool park_unpark(park_ticket ticket)
+{
+	return end_sleep(ticket, WOKEN, false);
+}
+
+bool park_unpark_next(park_ticket ticket)
+{
+	return end_sleep(ticket, WOKEN, true);
+}
+
+void park_expire(park_ticket ticket)
+{
+	end_sleep(ticket, EXPIRED, false);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* park.h - put a thread to sleep and wake it, exactly once */
+#ifndef SCHED_PARK_H
+#define SCHED_PARK_H
+
+#include <ellula/time.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * One sleep of one thread: what a waker needs. 0 is none; it fits in 61 bits. A ticket may be kept as long as anybody
+ * likes: one whose sleep is over wakes nobody.
+ */
+typedef uint64_t park_ticket;
+
+/* Why a thread is parked: what tools print. */
+enum park_why {
+	PARK_NOT,
+	PARK_MESSAGE,
+	PARK_PORT,
+	PARK_JOIN,
+	PARK_MUTEX,
+	PARK_COND,
+	PARK_SEM,
+	PARK_RWLOCK,
+	PARK_ONCE,
+	PARK_BARRIER,
+	PARK_FD,
+	PARK_SLEEP,
+	PARK_PERMIT,
+	PARK_WHY_COUNT
+};
+
+/*
+ * The use of it:
+ *
+ *	ticket = park_prepare();
+ *	publish the ticket where the waker finds it;
+ *	if (what we wait for has come meanwhile && park_cancel(ticket))
+ *		return;				(nobody will wake us)
+ *	park_commit(ticket, why, until);	(somebody has, or will, exactly once)
+ *
+ * Between prepare and cancel or commit the thread must not wait for anything else. Between threads of one vCPU and
+ * foreign kernel threads there is no difference.
+ */
+
+/* Announces a sleep. Context: T F. */
+park_ticket park_prepare(void);
+
+/* Takes the announcement back: true; or false if a waker was faster, and then commit must follow. Context: T F. */
+bool park_cancel(park_ticket ticket);
+
+/*
+ * Sleeps until unparked: true; or until UNTIL, unless somebody unparks first: false, and a later unpark of this ticket
+ * does nothing. Context: T F. Parks.
+ */
+bool park_commit(park_ticket ticket, enum park_why why, ell_time until);
+
+/*
+ * Ends the sleep TICKET: true, if this call did it; false if it is over or another call did. True comes once per
+ * ticket. The thread may be gone when this returns. Context: T V F.
+ */
+bool park_unpark(park_ticket ticket);
+
+/* The same, for a thread that should run next on this vCPU: the caller is about to wait for it. */
+bool park_unpark_next(park_ticket ticket);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ready.c - where a thread goes that was woken
+ *
+ * From an LWP: to the queue of its own vCPU, at the front if the caller is about to wait for it. A thread that may not
+ * move, and any thread that is woken by a foreign kernel thread, goes to an inbox, which its vCPU empties every round.
+ */
+#include "sched/current.h"
+#include "sched/runq.h"
+#include "sched/sched.h"
+
+#include "base/atomic.h"
+#include "kport/kport.h"
+
+void sched_post(struct vcpu *vc, struct thread *th)
+{
+	struct thread *first = load_relaxed(&vc->vc_inbox);
+
+	do
+		th->th_next = first;
+	while (!cas_seq_cst(&vc->vc_inbox, &first, th)); /* ORD inbox-1: pairs with ORD inbox-2 */
+	kport_wake(vc->vc_lwp->lw_kport);
+}
+
+void sched_take_inbox(struct vcpu *vc)
+{
+	struct thread *th, *oldest = NULL;
+
+	if (LIKELY(!load_relaxed(&vc->vc_inbox)))
+		return;
+	th = xchg_seq_cst(&vc->vc_inbox, NULL); /* ORD inbox-2: pairs with ORD inbox-1 */
+	while (th) {
+		struct thread *next = th->th_next;
+
+		th->th_next = oldest;
+		oldest = th;
+		th = next;
+	}
+	while (oldest) {
+		struct thread *next = oldest->th_next;
+
+		runq_push(vc, oldest);
+		oldest = next;
+	}
+}
+
+static struct vcpu *home_of(const struct thread *th)
+{
+	if (th->th_vcpu)
+		return th->th_vcpu;
+	return th->th_last ? th->th_last : &runtime.rt_vcpus[0];
+}
+
+void sched_ready(struct thread *th, bool next)
+{
+	struct lwp *lw = arch_lwp_or_null();
+	struct vcpu *vc;
+
+	if (UNLIKELY(!lw)) {
+		sched_post(home_of(th), th);
+		return;
+	}
+	vc = lw->lw_vcpu;
+	if (UNLIKELY(th->th_vcpu && th->th_vcpu != vc)) {
+		sched_post(th->th_vcpu, th);
+	} else if (next) {
+		runq_push_next(vc, th);
+		/* If the caller goes on instead of waiting, an idle vCPU that looks now and then will see. */
+		if (!runtime.rt_solo && !load_relaxed(&runtime.rt_watch))
+			sched_wake_idle();
+	} else {
+		runq_push(vc, th);
+		/* Scheduler context decides at the end of its round. */
+		if (!runtime.rt_solo && lw->lw_current)
+			sched_wake_idle();
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sched.h - how threads get a vCPU and leave it */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include "sched/thread.h"
+#include "sched/vcpu.h"
+
+/*
+ * TH, which is not queued and not running, may run now. NEXT: the caller is about to wait for it. From an LWP it goes
+ * to that LWP's vCPU, unless it may not move; from elsewhere to the inbox of the vCPU where it was. Context: T V F.
+ */
+void sched_ready(struct thread *th, bool next);
+
+/*
+ * The running thread, TH, leaves as its th_leave says; returns when it runs again. LEAVE_EXIT never returns.
+ * Context: T. Parks.
+ */
+void sched_leave(struct thread *th);
+
+/* To the end of the queue; returns at once if nobody else is ready. Context: T. Parks. */
+void sched_yield_self(void);
+
+/* The rounds of an LWP, until the runtime ends. Context: V. */
+void sched_loop(struct lwp *lw);
+
+/* What a context that has just been switched to does about the thread that ran before, which may be NULL. */
+void sched_finish_previous(struct thread *previous);
+
+/* The inbox of VC gets TH, and its LWP is woken if it sleeps. Context: any. */
+void sched_post(struct vcpu *vc, struct thread *th);
+
+/* There is more to do than one vCPU does: an idle one may be worth waking. Context: T V. */
+void sched_wake_idle(void);
+
+/* Nothing to run: sleeps until something may be. Context: V. */
+void sched_idle(struct lwp *lw);
+
+/* Moves what is in the inbox to the run queue. Context: V, T; on VC. */
+void sched_take_inbox(struct vcpu *vc);
+
+/* Ready threads of others: one to run now, or NULL. Context: V. */
+struct thread *sched_steal(struct vcpu *vc);
+
+/* VC has found something to run. Context: V, on VC. */
+void sched_found(struct vcpu *vc);
+
+/* The thread room says here what becomes of a thread that has left for good. */
+extern void (*sched_thread_gone)(struct thread *th);
+
+/* And this for each LWP, on it, when it begins. */
+extern void (*sched_lwp_begins)(void);
+
+/* The address of errno in the TLS that is in use now. */
+int *lwp_errno(void);
+
+/* Starts the vCPUs, an LWP for each; the calling kernel thread becomes the first. 0 or -errno. */
+int sched_start(struct lwp **self);
+
+/* The last words of the runtime: the other LWPs stop at their next round. The caller is no LWP afterwards. */
+void sched_end(void);
+
+/* The wheel's expiry function. Context: V. */
+void sched_expire(uint64_t what);
+
+#endif

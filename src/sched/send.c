@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * send.c - the way of a message to whoever executes it
+ *
+ * A message of the time class goes to the timer wheel of the vCPU; one that the kernel port can execute, to the kernel
+ * port of the LWP; the rest to helper LWPs. A foreign thread has neither wheel nor ring, and uses those of the first
+ * vCPU.
+ */
+#include "sched/send.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "kport/helper.h"
+#include "kport/kport.h"
+#include "kport/op.h"
+#include "message/message.h"
+#include "sched/current.h"
+#include "sched/sched.h"
+
+/* ELL_OP_TIMER: ms_off is a point in time, or with this flag in ms_opflags nanoseconds from the sending. */
+enum { TIMER_RELATIVE = 1 };
+
+_Static_assert(sizeof(struct timer) <= sizeof(((struct ell_msg *)NULL)->ms_scratch), "a timer fits in a message");
+
+static struct timer *timer_of(struct ell_msg *m)
+{
+	return (struct timer *)(void *)m->ms_scratch;
+}
+
+static void send_timer(struct ell_msg *m, const struct lwp *lw)
+{
+	struct vcpu *vc = lw ? lw->lw_vcpu : &runtime.rt_vcpus[0];
+
+	m->ms_home = &vc->vc_wheel;
+	memset(m->ms_scratch, 0, sizeof(m->ms_scratch));
+	timer_start(&vc->vc_wheel, timer_of(m), (ell_time)m->ms_off, (uint64_t)(uintptr_t)m);
+	if (UNLIKELY(!lw)) {
+		/* The wheel's owner may be about to sleep: ORD kport-2, as for what is posted. */
+		fence_seq_cst();
+		kport_wake(vc->vc_lwp->lw_kport);
+	}
+}
+
+/* What a timer's owner wants to be told: a ticket, marked by its lowest bit, or a message. */
+void sched_expire(uint64_t what)
+{
+	if (what & 1)
+		park_expire(what >> 1);
+	else
+		message_finish((struct ell_msg *)(uintptr_t)what, 0);
+}
+
+static int send(struct ell_msg *m)
+{
+	const struct op *row = &op_table[m->ms_op];
+	struct lwp *lw = arch_lwp_or_null();
+	int error = row->check ? row->check(m) : 0;
+
+	if (UNLIKELY(error)) {
+		message_finish(m, error);
+	} else if (row->class == OP_TIME) {
+		if (m->ms_opflags & TIMER_RELATIVE) {
+			m->ms_off = (uint64_t)ell_after((int64_t)m->ms_off);
+			m->ms_opflags &= ~(uint32_t)TIMER_RELATIVE;
+		}
+		send_timer(m, lw);
+	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
+		helper_send(m);
+	} else {
+		kport_send(LIKELY(lw != NULL) ? lw->lw_kport : runtime.rt_vcpus[0].vc_lwp->lw_kport, m);
+	}
+	return 0;
+}
+
+static void revoke(struct ell_msg *m)
+{
+	if (op_table[m->ms_op].class == OP_TIME) {
+		if (timer_stop(m->ms_home, timer_of(m)))
+			message_reply(m, -ECANCELED);
+		else
+			message_revoke_seen(m);
+	} else if (!kport_can((enum ell_op)m->ms_op)) {
+		helper_revoke(m);
+	} else {
+		kport_revoke(m->ms_home, m);
+	}
+}
+
+void send_connect(void)
+{
+	message_above = (struct message_above){.unpark = park_unpark, .send = send, .revoke = revoke};
+}

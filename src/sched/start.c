@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* start.c - the beginning and the end of the runtime */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/panic.h"
+#include "kport/kport.h"
+#include "mem/tls.h"
+#include "message/message.h"
+#include "sched/current.h"
+#include "sched/sanitizer.h"
+#include "sched/sched.h"
+#include "sched/send.h"
+#include "sys/cpus.h"
+
+struct runtime runtime;
+
+void (*sched_lwp_begins)(void);
+
+static struct lwp *lwps;
+
+/* How the new LWPs tell that they are there, or why not. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned ready;
+	int error;
+} starting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static struct kport *own_kport(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	return lw ? lw->lw_kport : NULL;
+}
+
+static void note_stack(struct lwp *lw)
+{
+	pthread_attr_t attr;
+	void *low = NULL;
+
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+		return;
+	pthread_attr_getstack(&attr, &low, &lw->lw_stack_size);
+	pthread_attr_destroy(&attr);
+	lw->lw_stack_low = low;
+}
+
+/* Not inlined: the address must not be remembered from before a change of TLS. */
+NOINLINE int *lwp_errno(void)
+{
+	__asm__ volatile("");
+	return &errno;
+}
+
+/* The calling kernel thread becomes LWP number NUMBER: 0 or -errno. */
+static int become_lwp(unsigned number)
+{
+	struct lwp *lw = &lwps[number];
+	int error = 0;
+
+	*lw = (struct lwp){
+		.lw_self = lw,
+		.lw_vcpu = &runtime.rt_vcpus[number],
+		.lw_errno = lwp_errno(),
+		.lw_tls = arch_tls(),
+		.lw_copy = &sched_copy,
+		.lw_pthread = pthread_self(),
+		.lw_number = (int)number,
+	};
+	note_stack(lw);
+	sanitizer_adopt(&lw->lw_fiber);
+	lw->lw_kport = kport_create(number, &error);
+	if (!lw->lw_kport)
+		return error;
+	lw->lw_vcpu->vc_lwp = lw;
+	arch_lwp_set(lw);
+	sched_lwp_begins();
+	return 0;
+}
+
+static void *lwp_main(void *arg)
+{
+	unsigned number = (unsigned)(uintptr_t)arg;
+	int error = become_lwp(number);
+
+	pthread_mutex_lock(&starting.lock);
+	starting.ready++;
+	if (error)
+		starting.error = error;
+	pthread_cond_signal(&starting.changed);
+	/* Nobody may steal from a vCPU, or wake it, before all are there. */
+	while (!error && !runtime.rt_count && !starting.error)
+		pthread_cond_wait(&starting.changed, &starting.lock);
+	pthread_mutex_unlock(&starting.lock);
+	if (runtime.rt_count)
+		sched_loop(&lwps[number]);
+	arch_lwp_set(NULL);
+	return NULL;
+}
+
+/* LWPs 1 to COUNT - 1: 0 or -errno. */
+static int start_others(unsigned count)
+{
+	unsigned started = 1;
+
+	for (; started < count; started++) {
+		pthread_t thread;
+		int error = pthread_create(&thread, NULL, lwp_main, (void *)(uintptr_t)started);
+
+		if (error) {
+			starting.error = -error;
+			break;
+		}
+		pthread_detach(thread);
+	}
+	pthread_mutex_lock(&starting.lock);
+	while (starting.ready + 1 < started)
+		pthread_cond_wait(&starting.changed, &starting.lock);
+	if (!starting.error)
+		store_release(&runtime.rt_count, count);
+	pthread_cond_broadcast(&starting.changed);
+	pthread_mutex_unlock(&starting.lock);
+	return starting.error;
+}
+
+/* ELLULA_VCPUS, or what the process may use: 0 if the variable makes no sense. */
+static unsigned vcpus_wanted(void)
+{
+	const char *text = getenv("ELLULA_VCPUS");
+	unsigned long n;
+	char *end;
+
+	if (!text || !*text) {
+		unsigned cpus = cpus_allowed();
+
+		return cpus < VCPUS_MAX ? cpus : VCPUS_MAX;
+	}
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (*end || errno || n < 1 || n > VCPUS_MAX) {
+		complain("ELLULA_VCPUS=%s: a number from 1 to %d is wanted", text, VCPUS_MAX);
+		return 0;
+	}
+	return (unsigned)n;
+}
+
+static bool allocate(unsigned count)
+{
+	ell_time now = ell_now();
+
+	runtime.rt_vcpus = aligned_alloc(CACHE_LINE, count * sizeof(struct vcpu));
+	lwps = aligned_alloc(CACHE_LINE, count * sizeof(struct lwp));
+	if (!runtime.rt_vcpus || !lwps)
+		return false;
+	memset(runtime.rt_vcpus, 0, count * sizeof(struct vcpu));
+	memset(lwps, 0, count * sizeof(struct lwp));
+	for (unsigned i = 0; i < count; i++) {
+		runtime.rt_vcpus[i].vc_number = (int)i;
+		wheel_init(&runtime.rt_vcpus[i].vc_wheel, now);
+	}
+	return true;
+}
+
+int sched_start(struct lwp **self)
+{
+	unsigned count;
+	int error;
+
+	if (runtime.rt_vcpus)
+		return -EALREADY;
+	arch_probe();
+	if (arch_lwp_or_null())
+		panic("another copy of the library runs this thread");
+	count = vcpus_wanted();
+	if (!count)
+		return -EINVAL;
+	tls_probe();
+	if (!allocate(count))
+		return -ENOMEM;
+	kport_above.self = own_kport;
+	runtime.rt_solo = count == 1;
+	error = become_lwp(0);
+	if (!error)
+		error = start_others(count);
+	if (error) {
+		complain("cannot start: %s", strerror(-error));
+		arch_lwp_set(NULL);
+		return error;
+	}
+	send_connect();
+	*self = &lwps[0];
+	return 0;
+}
+
+void sched_end(void)
+{
+	store_seq_cst(&runtime.rt_ended, 1);
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+}

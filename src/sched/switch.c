@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * switch.c - from one thread to the next
+ *
+ * A thread that leaves picks the next one itself and switches to it directly: a round trip through a scheduler's stack
+ * would double the cost. It goes to the scheduler context of its LWP when nothing is ready, and every TURNS switches,
+ * so that the kernel port and the timers are looked at.
+ *
+ * What remains to be done about a thread that left can only be done when its context is saved, and that is when
+ * somebody else runs: to put it on the queue (yield), to declare it parked, to give its stack away (exit). Each context
+ * that is switched to does that first, in sched_finish_previous(): a thread where sched_leave() returns, a new one at
+ * its entry, the scheduler in its loop.
+ *
+ * TLS: a thread with TLS of its own gets its thread pointer with the switch. Threads that share the LWP's get their
+ * errno copied.
+ */
+#include "base/atomic.h"
+#include "base/panic.h"
+#include "kport/kport.h"
+#include "sched/current.h"
+#include "sched/runq.h"
+#include "sched/sanitizer.h"
+#include "sched/sched.h"
+
+enum { TURNS = 61 };
+
+void (*sched_thread_gone)(struct thread *th);
+
+/* This file is built without stack protector: between the two halves of a switch the canary's base changes. */
+static inline void tls_switch(const struct lwp *lw, uintptr_t from, uintptr_t to)
+{
+	if (!from)
+		from = lw->lw_tls;
+	if (!to)
+		to = lw->lw_tls;
+	if (from != to)
+		arch_tls_set(to);
+}
+
+static inline void enter_thread(struct lwp *lw, struct thread *th)
+{
+	lw->lw_current = th;
+	th->th_last = lw->lw_vcpu;
+	if (!th->th_tls)
+		*lw->lw_errno = th->th_errno;
+}
+
+void sched_finish_previous(struct thread *previous)
+{
+	struct vcpu *vc;
+
+	sanitizer_arrived();
+	if (!previous)
+		return;
+	vc = vcpu_self();
+	switch (previous->th_leave) {
+	case LEAVE_YIELD:
+		runq_push(vc, previous);
+		break;
+	case LEAVE_PARK:
+		if (!park_settle(previous))
+			runq_push(vc, previous);
+		break;
+	default:
+		sched_thread_gone(previous);
+	}
+}
+
+void sched_leave(struct thread *th)
+{
+	struct lwp *lw = arch_lwp();
+	struct vcpu *vc = lw->lw_vcpu;
+	struct thread *next = NULL;
+
+	vc->vc_switches++;
+	if (!th->th_tls)
+		th->th_errno = *lw->lw_errno;
+	if (LIKELY(vc->vc_turns > 0)) {
+		vc->vc_turns--;
+		next = runq_pop(vc);
+	}
+	if (LIKELY(next != NULL)) {
+		tls_switch(lw, th->th_tls, next->th_tls);
+		enter_thread(lw, next);
+		sanitizer_leave_for(th, next);
+		th = arch_switch(&th->th_ctx, &next->th_ctx, th);
+	} else {
+		tls_switch(lw, th->th_tls, 0);
+		lw->lw_current = NULL;
+		sanitizer_leave_for_scheduler(th, lw);
+		th = arch_switch(&th->th_ctx, &lw->lw_ctx, th);
+	}
+	sched_finish_previous(th);
+}
+
+/* Runs TH until some thread comes back to the scheduler: that one. */
+static struct thread *run(struct lwp *lw, struct thread *th)
+{
+	lw->lw_vcpu->vc_turns = TURNS;
+	tls_switch(lw, 0, th->th_tls);
+	enter_thread(lw, th);
+	sanitizer_leave_scheduler_for(lw, th);
+	return arch_switch(&lw->lw_ctx, &th->th_ctx, NULL);
+}
+
+void sched_yield_self(void)
+{
+	struct thread *th = arch_thread();
+	struct vcpu *vc = vcpu_self();
+
+	/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
+	if (vc->vc_turns > 0 && !vc->vc_next && !vc->vc_own_next && !vc->vc_own_first && !runq_has_some(vc)) {
+		vc->vc_turns--;
+		return;
+	}
+	th->th_leave = LEAVE_YIELD;
+	sched_leave(th);
+}
+
+/* A round: what others posted, what is due, what the kernel has finished; then a thread, if any is ready. */
+static struct thread *next_of_round(struct lwp *lw)
+{
+	struct vcpu *vc = lw->lw_vcpu;
+	struct thread *th;
+
+	vc->vc_rounds++;
+	if (timer_next(&vc->vc_wheel) != ELL_FOREVER)
+		timer_run(&vc->vc_wheel, ell_now(), sched_expire);
+	lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	sched_take_inbox(vc);
+	th = runq_pop(vc);
+	if (!runtime.rt_solo) {
+		if (!th)
+			th = sched_steal(vc);
+		if (th)
+			sched_found(vc);
+	}
+	return th;
+}
+
+void sched_loop(struct lwp *lw)
+{
+	while (!load_acquire(&runtime.rt_ended)) {
+		struct thread *th = next_of_round(lw);
+
+		if (th)
+			sched_finish_previous(run(lw, th));
+		else
+			sched_idle(lw);
+	}
+}

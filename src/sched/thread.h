@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* thread.h - what is known of a thread */
+#ifndef SCHED_THREAD_H
+#define SCHED_THREAD_H
+
+#include <ellula/thread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "mem/slot.h"
+#include "sched/park.h"
+#include "sched/timer.h"
+
+struct vcpu;
+
+enum thread_kind {
+	THREAD_USER,	/* on a stack of ours */
+	THREAD_MAIN,	/* on the stack of the process: who called ell_init() */
+	THREAD_FOREIGN, /* a kernel thread of the program's own */
+};
+
+/* What whoever comes after this thread on its LWP has to do with it (sched/switch.c). */
+enum thread_leave { LEAVE_YIELD, LEAVE_PARK, LEAVE_EXIT };
+
+/*
+ * A thread descriptor. Its memory is never used for anything else, even when the thread is gone: an unpark that comes
+ * too late finds th_wait, and in it that the sleep is over.
+ */
+struct thread {
+	struct slot th_slot;	    /* where it and its stack lie; its number is the thread's index */
+	struct arch_context th_ctx; /* while it does not run */
+	uintptr_t th_tls;	    /* its thread pointer; 0: that of the LWP */
+	uint64_t th_wait;	    /* see sched/park.c */
+	struct thread *th_next;	    /* in a run queue or an inbox */
+	struct vcpu *th_vcpu;	    /* the only one that may run it, or NULL: fixed when it starts */
+	struct vcpu *th_last;	    /* the one that ran it last, for wakers that are none */
+	int th_errno;		    /* while it does not run, if it has no TLS of its own */
+	uint8_t th_kind;	    /* enum thread_kind */
+	uint8_t th_leave;	    /* enum thread_leave: itself, before it leaves */
+	uint8_t th_why;		    /* enum park_why: itself */
+	bool th_tls_used;	    /* a thread has run on th_tls before */
+	ell_thread th_id;	    /* 0: nobody's */
+	uint64_t th_uses;	    /* how often the descriptor was taken */
+
+	struct timer th_timer;	/* the deadline of its sleep */
+	struct wheel *th_wheel; /* where that is armed */
+
+	uint64_t th_join;   /* see thread/join.c */
+	uint64_t th_permit; /* see thread/permit.c */
+	void *(*th_fn)(void *);
+	void *th_arg;
+	void *th_result;
+
+	char *th_stack_low; /* the stack, without guard */
+	char *th_stack_high;
+	void *th_fiber; /* for the sanitizers */
+	char th_name[ELL_NAME_MAX];
+};
+
+/* Ids and tickets end with the index. */
+enum { THREAD_INDEX_BITS = 24 };
+#define THREAD_INDEX_MASK ((UINT64_C(1) << THREAD_INDEX_BITS) - 1)
+
+/* One entry for each descriptor that ever was; reserved as a whole, touched as it grows. */
+extern struct thread **thread_table;
+
+/* The descriptor with INDEX, which is known to exist. Context: any. */
+static inline struct thread *thread_at(uint32_t index)
+{
+	return thread_table[index];
+}
+
+/*
+ * The descriptor of the thread with this id; NULL if there never was one, or it is used by another thread now. Context:
+ * any.
+ */
+struct thread *thread_find(ell_thread id);
+
+/*
+ * A descriptor for a new thread of KIND on a slot of POOL, with a new id: NULL if there is no memory. What the last
+ * user left in th_tls, th_wait and th_permit is still there. Context: T F.
+ */
+struct thread *thread_take(struct slot_pool *pool, struct slot_cache *cache, enum thread_kind kind);
+
+/* Gives it back: its id is no thread's from now on. Context: T V F. */
+void thread_give(struct thread *th, struct slot_cache *cache);
+
+/*
+ * Calls FN for all descriptors that are in use, until it returns false. They may come and go meanwhile. Context: any.
+ */
+void thread_each(bool (*fn)(struct thread *th, void *arg), void *arg);
+
+#endif

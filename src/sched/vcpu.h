@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vcpu.h - the right to run threads, and the runtime as the set of them */
+#ifndef SCHED_VCPU_H
+#define SCHED_VCPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "mem/slot.h"
+#include "sched/lwp.h"
+#include "sched/thread.h"
+#include "sched/timer.h"
+
+enum { VCPUS_MAX = 256, RUNQ_SIZE = 256 };
+
+struct vcpu {
+	/* The LWP that holds it. */
+	struct thread *vc_next;	     /* runs next: was just woken by what runs now; thieves may take it */
+	struct thread *vc_own_next;  /* the same, for one that may not move */
+	struct thread *vc_own_first; /* ready threads that may not move */
+	struct thread *vc_own_last;
+	unsigned vc_turns;    /* switches left until the kernel port is looked at */
+	unsigned vc_in_a_row; /* how often vc_next was preferred to the queue */
+	bool vc_own_turn;     /* which queue is next */
+	bool vc_searching;    /* it was woken to look for work: the waker, before it wakes it; the owner */
+	bool vc_watching;     /* it sleeps only for a while, to look for threads that wait too long */
+	struct slot_cache vc_slots[SLOT_POOLS];
+	uint64_t vc_switches; /* counters: read by anybody */
+	uint64_t vc_rounds;
+	uint64_t vc_steals;
+	uint64_t vc_sleeps;
+	int vc_number;
+
+	/* See sched/runq.c. */
+	uint32_t vc_head CACHE_ALIGNED; /* owner and thieves */
+	uint32_t vc_tail;		/* owner */
+	struct thread *vc_ring[RUNQ_SIZE];
+	uint32_t vc_more_lock; /* the rest of the queue; lock */
+	struct thread *vc_more_first;
+	struct thread *vc_more_last;
+	uint32_t vc_more_count; /* also read without the lock */
+
+	struct thread *vc_inbox CACHE_ALIGNED; /* made ready elsewhere, by th_next, newest first: anybody adds */
+	struct lwp *vc_lwp;		       /* who holds it; written at the start */
+	struct wheel vc_wheel;
+};
+
+/* The runtime: written at the start, but for the idle mask. */
+struct runtime {
+	unsigned rt_count; /* of vCPUs; 0: not started */
+	struct vcpu *rt_vcpus;
+	bool rt_solo; /* one vCPU: nobody steals */
+	uint32_t rt_ended;
+	uint64_t rt_idle[VCPUS_MAX / 64] CACHE_ALIGNED; /* bit set: that vCPU is idle, and nobody wakes it. LWPs */
+	uint32_t rt_searching;				/* one was woken to look for work, and has found none yet */
+	uint32_t rt_watch;				/* an idle one looks now and then */
+};
+
+extern struct runtime runtime;
+
+/* The vCPU that runs the caller, who must be on an LWP. It may be another one after any wait. */
+static inline struct vcpu *vcpu_self(void)
+{
+	return arch_lwp()->lw_vcpu;
+}
+
+#endif

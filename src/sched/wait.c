@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * wait.c - threads wait for replies: where messages and threads meet
+ *
+ * Who waits looks first, then leaves a ticket in the message or in the port, and parks. If nothing else is ready on the
+ * vCPU the kernel port is flushed before: what completes at once is then there without a switch.
+ */
+#include <ellula/port.h>
+#include <errno.h>
+
+#include "base/compiler.h"
+#include "base/panic.h"
+#include "kport/kport.h"
+#include "message/message.h"
+#include "message/port.h"
+#include "sched/current.h"
+#include "sched/runq.h"
+#include "sched/sched.h"
+
+/* Submits and collects, if the caller is on an LWP. */
+static void flush(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (lw)
+		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+}
+
+static void flush_if_alone(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+	struct vcpu *vc;
+
+	if (!lw)
+		return;
+	vc = lw->lw_vcpu;
+	if (!vc->vc_next && !vc->vc_own_next && !vc->vc_own_first && !runq_has_some(vc))
+		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+}
+
+/* Waits for a message without port: false if UNTIL passed first. */
+static bool wait_here(struct ell_msg *m, ell_time until)
+{
+	while (message_state(m) != MESSAGE_REPLIED) {
+		park_ticket ticket = park_prepare();
+
+		if (!message_wait_begin(m, ticket) && park_cancel(ticket))
+			break;
+		if (!park_commit(ticket, PARK_MESSAGE, until)) {
+			message_wait_end(m);
+			if (message_state(m) != MESSAGE_REPLIED)
+				return false;
+		}
+	}
+	message_taken(m);
+	return true;
+}
+
+static bool wait_in_port(struct ell_msg *m, ell_time until)
+{
+	struct ell_port *port = m->ms_port;
+	bool in_time = true;
+
+	port_enter(port, thread_current()->th_id);
+	while (!port_take_this(port, m)) {
+		park_ticket ticket;
+
+		if (!in_time)
+			break;
+		ticket = park_prepare();
+		if (!port_wait_begin(port, ticket)) {
+			if (park_cancel(ticket))
+				continue;
+		}
+		in_time = park_commit(ticket, PARK_PORT, until);
+		port_wait_end(port, ticket);
+	}
+	port_leave(port);
+	return in_time || message_state(m) == MESSAGE_IDLE;
+}
+
+EXPORT int64_t ell_msg_do_until(struct ell_msg *m, ell_time until)
+{
+	struct ell_port *port = m->ms_port;
+	int error;
+	bool in_time;
+
+	m->ms_port = NULL;
+	error = ell_msg_send(m);
+	if (UNLIKELY(error)) {
+		m->ms_port = port;
+		return error;
+	}
+	flush_if_alone();
+	in_time = wait_here(m, until);
+	if (UNLIKELY(!in_time)) {
+		ell_msg_revoke(m);
+		wait_here(m, ELL_FOREVER);
+	}
+	m->ms_port = port;
+	return !in_time && m->ms_result == -ECANCELED ? -ETIMEDOUT : m->ms_result;
+}
+
+EXPORT int64_t ell_msg_do(struct ell_msg *m)
+{
+	return ell_msg_do_until(m, ELL_FOREVER);
+}
+
+EXPORT int ell_msg_wait(struct ell_msg *m, ell_time until)
+{
+	if (message_state(m) == MESSAGE_IDLE)
+		return -EINVAL;
+	flush_if_alone();
+	if (!(m->ms_port ? wait_in_port(m, until) : wait_here(m, until)))
+		return -ETIMEDOUT;
+	return 0;
+}
+
+EXPORT bool ell_msg_poll(struct ell_msg *m)
+{
+	if (message_state(m) == MESSAGE_REPLIED)
+		return true;
+	flush();
+	return message_state(m) == MESSAGE_REPLIED;
+}
+
+/* The receiver's id; scheduler context, where upcalls run, is one, too. */
+static ell_thread receiver(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	return lw && !lw->lw_current ? ~UINT64_C(0) - (unsigned)lw->lw_number : thread_current()->th_id;
+}
+
+EXPORT struct ell_msg *ell_port_get(struct ell_port *port)
+{
+	struct ell_msg *m;
+
+	port_enter(port, receiver());
+	m = port_take(port);
+	if (!m) {
+		/* An upcall may run in here, and be a receiver of this port itself. */
+		port_leave(port);
+		flush();
+		port_enter(port, receiver());
+		m = port_take(port);
+	}
+	port_leave(port);
+	return m;
+}
+
+EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t count, ell_time until, size_t *which)
+{
+	ell_thread self = thread_current()->th_id;
+	struct ell_msg *m = NULL;
+	bool in_time = true;
+	size_t left = 0, i;
+
+	if (count == 0)
+		return NULL;
+	for (i = 0; i < count; i++)
+		port_enter(ports[i], self);
+	for (bool flushed = false;; flushed = true) {
+		park_ticket ticket;
+
+		for (i = 0; i < count && !(m = port_take(ports[i])); i++)
+			;
+		if (m || !in_time)
+			break;
+		if (!flushed) {
+			flush_if_alone();
+			continue;
+		}
+		ticket = park_prepare();
+		for (left = 0; left < count && port_wait_begin(ports[left], ticket); left++)
+			;
+		if (left == count || !park_cancel(ticket))
+			in_time = park_commit(ticket, PARK_PORT, until);
+		while (left-- > 0)
+			port_wait_end(ports[left], ticket);
+	}
+	for (size_t p = 0; p < count; p++)
+		port_leave(ports[p]);
+	if (m && which)
+		*which = i;
+	return m;
+}
+
+EXPORT struct ell_msg *ell_port_wait(struct ell_port *port, ell_time until)
+{
+	return ell_port_wait_any(&port, 1, until, NULL);
+}
