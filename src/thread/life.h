@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* life.h - how threads are made and ended, for the files of this room */
+#ifndef THREAD_LIFE_H
+#define THREAD_LIFE_H
+
+#include <ellula/thread.h>
+
+#include "sched/thread.h"
+
+/* A thread that is not ready yet, in *MADE: 0 or an errno. Context: T F. */
+int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)(void *), void *arg);
+
+/* A thread has left for good, and its context runs no more: sched_thread_gone. Context: T V, whoever came next. */
+void thread_gone(struct thread *th);
+
+void thread_name_copy(struct thread *th, const char *name);
+
+/* SIGSEGV on a guard becomes a message. Once, at the start; and for each LWP. */
+void overflow_watch(void);
+void overflow_watch_lwp(void);
+
+#endif

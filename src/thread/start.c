@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* start.c - main() becomes a thread, or calls one */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "base/panic.h"
+#include "mem/tls.h"
+#include "sched/current.h"
+#include "sched/sanitizer.h"
+#include "sched/sched.h"
+#include "thread/life.h"
+
+enum { MAIN_STACK = 8 << 20, SCHEDULER_STACK = 65536, PAGE = 4096 };
+
+struct call {
+	int (*fn)(void *);
+	void *arg;
+	int result;
+};
+
+static int start(struct lwp **lw)
+{
+	int error;
+
+	sched_thread_gone = thread_gone;
+	sched_lwp_begins = overflow_watch_lwp;
+	error = sched_start(lw);
+	if (!error)
+		overflow_watch();
+	return error;
+}
+
+static void *run_main(void *arg)
+{
+	struct call *call = arg;
+
+	call->result = call->fn(call->arg);
+	sched_end();
+	return NULL;
+}
+
+EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
+{
+	struct call call = {.fn = main_fn, .arg = arg};
+	struct ell_attr attr;
+	struct thread *th;
+	struct lwp *lw;
+	int error;
+
+	if (!main_fn)
+		return -EINVAL;
+	error = start(&lw);
+	if (error)
+		return error;
+	ell_attr_init(&attr);
+	attr.stack_size = MAIN_STACK;
+	attr.name = "main";
+	attr.detached = true;
+	error = thread_create(&th, &attr, run_main, &call);
+	if (error) {
+		sched_end();
+		arch_lwp_set(NULL);
+		return -error;
+	}
+	sched_ready(th, false);
+	sched_loop(lw);
+	arch_lwp_set(NULL);
+	return call.result;
+}
+
+/* The scheduler context of the first LWP, after main() became a thread on its stack. */
+static void scheduler(void *previous)
+{
+	struct lwp *lw = arch_lwp();
+
+	sched_finish_previous(previous);
+	sched_loop(lw);
+	for (;;)
+		pause();
+}
+
+/* The scheduler of LW gets TLS of its own, for main() keeps what it has. */
+static bool separate_tls(struct lwp *lw, struct thread *th)
+{
+	uintptr_t own = arch_tls();
+
+	if (!tls_works()) {
+		th->th_vcpu = lw->lw_vcpu;
+		return true;
+	}
+	lw->lw_tls = tls_create();
+	if (!lw->lw_tls)
+		return false;
+	arch_tls_set(lw->lw_tls);
+	lw->lw_errno = lwp_errno();
+	arch_tls_set(own);
+	th->th_tls = own;
+	return true;
+}
+
+EXPORT int ell_init(void)
+{
+	struct slot_pool *small, *stacks;
+	struct thread *th, *scheduler_slot;
+	struct lwp *lw;
+	int error = start(&lw);
+
+	if (error)
+		return error;
+	small = slot_pool_find(PAGE, 0, sizeof(struct thread), THREAD_FOREIGN);
+	stacks = slot_pool_find(SCHEDULER_STACK, PAGE, sizeof(struct thread), ELL_TLS_SHARED);
+	th = small ? thread_take(small, lw->lw_vcpu->vc_slots, THREAD_MAIN) : NULL;
+	/* A descriptor goes with the stack, but no thread has that id. */
+	scheduler_slot = stacks ? thread_take(stacks, lw->lw_vcpu->vc_slots, THREAD_USER) : NULL;
+	if (!th || !scheduler_slot || !separate_tls(lw, th)) {
+		sched_end();
+		arch_lwp_set(NULL);
+		return -ENOMEM;
+	}
+	scheduler_slot->th_id = 0;
+	thread_name_copy(th, "main");
+	th->th_last = lw->lw_vcpu;
+	th->th_stack_low = lw->lw_stack_low;
+	th->th_stack_high = lw->lw_stack_low + lw->lw_stack_size;
+	lw->lw_stack_low = scheduler_slot->th_stack_low;
+	lw->lw_stack_size = (size_t)(scheduler_slot->th_stack_high - scheduler_slot->th_stack_low);
+	arch_context_make(&lw->lw_ctx, (char *)((uintptr_t)scheduler_slot->th_stack_high & ~(uintptr_t)15), scheduler);
+	sanitizer_adopt(&th->th_fiber);
+	sanitizer_scheduler_begin(lw);
+	lw->lw_current = th;
+	return 0;
+}
