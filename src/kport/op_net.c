@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * op_net.c - sockets: made, bound, connected, accepted, shut down
+ *
+ *	ms_fd, ms_addr (of the address), ms_len (its length) or ms_addr2 (accept: where that is), ms_opflags
+ *	socket: ms_fd (domain), ms_opflags (type), ms_fd2 (protocol)
+ */
+#include <ellula/ops.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "base/compiler.h"
+#include "kport/op_args.h"
+#include "kport/op_newer.h"
+#include "kport/op_rows.h"
+#include "kport/op_run.h"
+#include "message/message.h"
+
+static void prepare(struct ell_msg *m, enum ell_op op, int fd, const void *addr, uint64_t len, int opflags)
+{
+	message_prep(m, op);
+	m->ms_fd = fd;
+	m->ms_addr = (void *)(uintptr_t)addr;
+	m->ms_len = len;
+	m->ms_opflags = (uint32_t)opflags;
+}
+
+EXPORT void ell_msg_socket(struct ell_msg *m, int domain, int type, int protocol)
+{
+	prepare(m, ELL_OP_SOCKET, domain, NULL, 0, type);
+	m->ms_fd2 = protocol;
+}
+
+EXPORT void ell_msg_bind(struct ell_msg *m, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	prepare(m, ELL_OP_BIND, fd, addr, len, 0);
+}
+
+EXPORT void ell_msg_listen(struct ell_msg *m, int fd, int backlog)
+{
+	prepare(m, ELL_OP_LISTEN, fd, NULL, 0, backlog);
+}
+
+EXPORT void ell_msg_accept(struct ell_msg *m, int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	prepare(m, ELL_OP_ACCEPT, fd, addr, 0, flags);
+	m->ms_addr2 = len;
+}
+
+EXPORT void ell_msg_connect(struct ell_msg *m, int fd, const struct sockaddr *addr, socklen_t len)
+{
+	prepare(m, ELL_OP_CONNECT, fd, addr, len, 0);
+}
+
+EXPORT void ell_msg_shutdown(struct ell_msg *m, int fd, int how)
+{
+	prepare(m, ELL_OP_SHUTDOWN, fd, NULL, 0, how);
+}
+
+int op_sockaddr_check(const struct ell_msg *m)
+{
+	if (m->ms_fd < 0)
+		return -EBADF;
+	if (m->ms_len > sizeof(struct sockaddr_storage))
+		return -EINVAL;
+	return m->ms_addr || m->ms_len == 0 ? 0 : -EFAULT;
+}
+
+int op_accept_check(const struct ell_msg *m)
+{
+	if (m->ms_fd < 0)
+		return -EBADF;
+	return m->ms_addr && !m->ms_addr2 ? -EFAULT : 0;
+}
+
+void op_socket_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_socket(sqe, m->ms_fd, (int)m->ms_opflags, m->ms_fd2, 0);
+}
+
+void op_bind_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_rw(OP_URING_BIND, sqe, m->ms_fd, m->ms_addr, 0, m->ms_len);
+}
+
+void op_listen_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_rw(OP_URING_LISTEN, sqe, m->ms_fd, NULL, m->ms_opflags, 0);
+}
+
+void op_accept_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_accept(sqe, m->ms_fd, m->ms_addr, m->ms_addr2, (int)m->ms_opflags);
+}
+
+void op_connect_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_connect(sqe, m->ms_fd, m->ms_addr, (socklen_t)m->ms_len);
+}
+
+void op_shutdown_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
+{
+	io_uring_prep_shutdown(sqe, m->ms_fd, (int)m->ms_opflags);
+}
+
+int64_t op_socket_run(struct ell_msg *m)
+{
+	return op_result(socket(m->ms_fd, (int)m->ms_opflags, m->ms_fd2));
+}
+
+int64_t op_bind_run(struct ell_msg *m)
+{
+	return op_result(bind(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+}
+
+int64_t op_listen_run(struct ell_msg *m)
+{
+	return op_result(listen(m->ms_fd, (int)m->ms_opflags));
+}
+
+static int64_t call_accept(struct ell_msg *m)
+{
+	return op_result(accept4(m->ms_fd, m->ms_addr, m->ms_addr2, (int)m->ms_opflags));
+}
+
+int64_t op_accept_run(struct ell_msg *m)
+{
+	return op_retry(m, POLLIN, call_accept);
+}
+
+/* With O_NONBLOCK it is EINPROGRESS first; the end of that shows as POLLOUT, and the outcome in SO_ERROR. */
+int64_t op_connect_run(struct ell_msg *m)
+{
+	int64_t result = op_result(connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (result != -EINPROGRESS)
+		return result;
+	op_wait(m->ms_fd, POLLOUT);
+	result = op_result(getsockopt(m->ms_fd, SOL_SOCKET, SO_ERROR, &error, &size));
+	return result < 0 ? result : -error;
+}
+
+int64_t op_shutdown_run(struct ell_msg *m)
+{
+	return op_result(shutdown(m->ms_fd, (int)m->ms_opflags));
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * op_run.c - what makes the two forms of an operation, submission and system call, do the same
+ *
+ * They differ in two things.
+ *
+ * O_NONBLOCK: io_uring tries without blocking, polls, and tries again; whether the descriptor says O_NONBLOCK makes no
+ * difference to it. That is what a message is, a request that is replied to when it is done, so the system call of the
+ * helper is wrapped to behave like that. Who wants an answer at once says so with MSG_DONTWAIT or RWF_NOWAIT.
+ *
+ * Short writes: write(2) and send(2) on a blocking pipe or stream return when everything is written, and programs
+ * rely on it; io_uring replies as soon as something is. Hence the steps. MSG_WAITALL asks io_uring to do the same by
+ * itself, but only for sockets, and sockets with kernel TLS refuse it.
+ */
+#include "kport/op_run.h"
+
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/panic.h"
+#include "kport/op.h"
+
+void op_wait(int fd, short events)
+{
+	struct pollfd pfd = {.fd = fd, .events = events};
+
+	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+int64_t op_retry(struct ell_msg *m, short events, op_call *call)
+{
+	int64_t result = call(m);
+
+	for (unsigned tries = 0; result == -EAGAIN && !ell_msg_revoked(m); tries++) {
+		op_wait(m->ms_fd, events);
+		/* A peer's full queue does not show in poll(2): do not spin on it. */
+		if (tries > 0)
+			usleep(1000);
+		result = call(m);
+	}
+	return result;
+}
+
+int64_t op_retry_steps(struct ell_msg *m, short events, op_call *call,
+		       bool (*step)(struct ell_msg *m, int64_t *result, bool revoked))
+{
+	int64_t result;
+
+	do
+		result = op_retry(m, events, call);
+	while (step(m, &result, ell_msg_revoked(m)));
+	return result;
+}
+
+static bool is_stream(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+bool op_rest(struct ell_msg *m, uint64_t total, int64_t *result, bool revoked)
+{
+	uint64_t done = m->ms_scratch[0];
+
+	if (*result > 0) {
+		done += (uint64_t)*result;
+		m->ms_scratch[0] = done;
+		if (done < total && !revoked && is_stream(m->ms_fd))
+			return true;
+	}
+	/* What was written cannot be taken back: it is the result, whatever ended the rest. */
+	if (done > 0)
+		*result = (int64_t)done;
+	m->ms_scratch[0] = 0;
+	return false;
+}
+
+struct iovec op_rest_vector(const struct iovec *iov, uint64_t count, uint64_t done)
+{
+	struct iovec rest;
+
+	while (count > 0 && done >= iov->iov_len) {
+		done -= iov->iov_len;
+		iov++;
+		count--;
+	}
+	ASSERT(count > 0);
+	rest.iov_base = (char *)iov->iov_base + done;
+	rest.iov_len = iov->iov_len - done;
+	/* A vector may hold more than one call takes. */
+	if (rest.iov_len > OP_MAX_COUNT)
+		rest.iov_len = OP_MAX_COUNT;
+	return rest;
+}
+
+uint64_t op_total(const struct iovec *iov, uint64_t count)
+{
+	uint64_t total = 0;
+
+	for (uint64_t i = 0; i < count; i++)
+		total += iov[i].iov_len;
+	/* More than that the system call does not write either. */
+	return total < OP_MAX_COUNT ? total : OP_MAX_COUNT;
+}
