@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* waiters.c - wait in a queue until granted, or until a deadline; the protocol stands in waiters.h */
+#include "sync/waiters.h"
+
+bool waiters_wait(struct ell_waiters *wq, struct ell_waiter *wn, enum park_why why, ell_time until)
+{
+	ASSERT_SLOW(waiters_is_valid(wq));
+	lock_release(&wq->wq_lock);
+	if (park_commit(wn->wn_ticket, why, until))
+		return true;
+
+	lock_acquire(&wq->wq_lock);
+	if (wn->wn_granted) {
+		lock_release(&wq->wq_lock);
+		return true;
+	}
+	waiters_remove(wq, wn);
+	return false;
+}
+
+struct ell_waiter *waiters_detach(struct ell_waiters *wq)
+{
+	struct ell_waiter *first = wq->wq_first;
+
+	ASSERT_SLOW(waiters_is_valid(wq));
+	wq->wq_first = NULL;
+	wq->wq_last = NULL;
+	store_relaxed(&wq->wq_count, 0u);
+	return first;
+}
+
+void waiters_wake_all(struct ell_waiter *wn)
+{
+	while (wn) {
+		struct ell_waiter *next = wn->wn_next; /* the unpark ends the life of the node */
+
+		park_unpark(wn->wn_ticket);
+		wn = next;
+	}
+}
+
+bool waiters_is_valid(const struct ell_waiters *wq)
+{
+	const struct ell_waiter *prev = NULL;
+	uint32_t n = 0;
+
+	for (const struct ell_waiter *wn = wq->wq_first; wn; prev = wn, wn = wn->wn_next, n++)
+		if (wn->wn_prev != prev || wn->wn_granted)
+			return false;
+	return wq->wq_last == prev && wq->wq_count == n;
+}
