@@ -10,7 +10,7 @@ static void *port_server(void *arg)
 	for (uint64_t i = 0; i < asked; i++) {
 		struct ell_msg *m = ell_port_wait(&questions, ELL_FOREVER);
 
-		ell_msg_reply(m, 1 + *(int64_t *)m->ms_tag);
+		ell_msg_reply(m, 1 + *(int64_t *)m->ms_addr);
 	}
 	return arg;
 }
@@ -22,9 +22,9 @@ static void *port_client(void *arg)
 	int64_t number;
 
 	ell_port_init(&answers, "answers");
-	ell_msg_init(&m, &answers, &number);
+	ell_msg_init(&m, &answers, NULL);
 	for (number = 0; number < (int64_t)asked; number++) {
-		ell_msg_user(&m);
+		ell_msg_user(&m, 0, &number);
 		BENCH_OK(ell_port_put(&questions, &m));
 		if (ell_port_wait(&answers, ELL_FOREVER) != &m || m.ms_result != number + 1)
 			bench_fail("answer", (int)m.ms_result);
