@@ -42,7 +42,7 @@
 #include "base/panic.h"
 #include "mem/tls_layout.h"
 
-enum { MODULES_MAX = 64, FAKE_TID = 0x40000000 };
+enum { MODULES_MAX = 64, FAKE_TID = 0x40000000, CANARY = 42 };
 
 /* A module with thread-local variables at a fixed distance from the thread pointer. */
 struct module {
@@ -64,7 +64,7 @@ static struct {
 	uint32_t tids;
 } tls;
 
-static __thread int canary = 42;
+static __thread int canary = CANARY;
 
 static bool is_libc(const char *name)
 {
@@ -168,6 +168,23 @@ void tls_leave(void)
 }
 
 /*
+ * The two halves of a trial. Not inlined: a compiler may remember the address of a thread-local variable within a
+ * function, which is what all this is for.
+ */
+static NOINLINE void leave_marks(int variable, int error)
+{
+	__asm__ volatile("" ::: "memory");
+	canary = variable;
+	errno = error;
+}
+
+static NOINLINE bool finds_marks(int variable, int error)
+{
+	__asm__ volatile("" ::: "memory");
+	return canary == variable && errno == error;
+}
+
+/*
  * Does a block behave? The calling thread is on it for a moment, during which it calls nothing that could keep state.
  */
 static bool try_it(void)
@@ -178,18 +195,15 @@ static bool try_it(void)
 
 	if (!other)
 		return false;
-	canary = 43;
-	errno = EXDEV;
+	leave_marks(EXDEV, EXDEV);
 	arch_tls_set(other);
-	__asm__ volatile("" ::: "memory");
 	tls.init_ctype();
-	good = canary == 42 && errno == 0 && isalpha('x') && arch_tls() == other;
-	errno = ENOENT;
-	__asm__ volatile("" ::: "memory");
+	good = finds_marks(CANARY, 0) && isalpha('x');
+	leave_marks(ENOENT, ENOENT);
 	arch_tls_set(own);
-	good = good && canary == 43 && errno == EXDEV;
-	/* The block is not given back: the first thread could have it, but that is not worth a list. */
-	canary = 42;
+	good = good && finds_marks(EXDEV, EXDEV);
+	leave_marks(CANARY, 0);
+	/* The block is not given back: that would take a list for one entry. */
 	return good;
 }
 
