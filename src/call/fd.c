@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fd.c - sockets that the kernel watches for us
+ *
+ * Purpose: a server's thread waits for its socket again and again. A message per wait costs the kernel an armed poll
+ * each time. Instead each socket is watched once, edge by edge (a multishot poll), and what is there is received by a
+ * plain, non-blocking system call.
+ *
+ * A record belongs to a descriptor's number. fr_ready says that something may have come since it was last cleared:
+ *
+ *	the thread			the watch
+ *	1. ready = false		1. something arrives
+ *	2. tries to receive		2. ready = true
+ *	3. if in vain, or that was	3. wakes all who wait
+ *	   all: looks at ready, and
+ *	   waits if it is not set
+ *
+ * What arrives after 2 sets ready after 1, so 3 sees it, or the waiter is on the list when the watch comes to its 3:
+ * both are done under the lock. What arrives before 2 is received in 2. When the socket has hung up, each try is worth
+ * it: it does not block.
+ *
+ * The watch is a message (ELL_OP_WATCH) in the record. It is sent at the first wait, by whoever waits, so it lives in
+ * the ring of the LWP that ran that thread then; its events wake the thread there. Closing revokes it. Its memory is
+ * never freed: the table is reserved as a whole, and touched as descriptors are used. A number may be used again before
+ * the revoke of its last watch has ended; until then who waits uses a message of its own.
+ *
+ * Locks: fr_lock, for a few instructions; under it only those of unparking.
+ */
+#include "call/fd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/panic.h"
+#include "call/do.h"
+#include "kport/kport.h"
+#include "message/message.h"
+#include "sched/park.h"
+#include "sched/vcpu.h"
+
+#include <ellula/ops.h>
+
+enum { RECORDS_MAX = 1 << 20 };
+
+struct fd_record {
+	uint32_t fr_lock;
+	bool fr_tracked;
+	bool fr_stream;
+	bool fr_ready;	  /* also without the lock */
+	bool fr_hung;	  /* also without the lock */
+	uint32_t fr_uses; /* changes when the descriptor is closed */
+	struct waiter *fr_waiters;
+	struct ell_msg fr_watch;
+} CACHE_ALIGNED;
+
+struct waiter {
+	struct waiter *next;
+	park_ticket ticket;
+};
+
+static struct fd_record *records;
+
+static bool reserve(void)
+{
+	static uint32_t lock;
+
+	if (LIKELY(load_acquire(&records) != NULL)) /* ORD records-1: pairs with ORD records-2 */
+		return true;
+	lock_acquire(&lock);
+	if (!records) {
+		void *map = mmap(NULL, sizeof(struct fd_record) * RECORDS_MAX, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (map != MAP_FAILED)
+			store_release(&records, map); /* ORD records-2: pairs with ORD records-1 */
+	}
+	lock_release(&lock);
+	return records != NULL;
+}
+
+struct fd_record *fd_tracked(int fd)
+{
+	struct fd_record *rec;
+
+	if (UNLIKELY(!records || fd < 0 || fd >= RECORDS_MAX))
+		return NULL;
+	rec = &records[fd];
+	return LIKELY(load_relaxed(&rec->fr_tracked)) ? rec : NULL;
+}
+
+/* Wakes all who wait on REC. */
+static void wake_all_locked(struct fd_record *rec)
+{
+	struct waiter *w = rec->fr_waiters;
+
+	rec->fr_waiters = NULL;
+	while (w) {
+		/* Once unparked, the waiter's node is gone. */
+		struct waiter *next = w->next;
+
+		park_unpark(w->ticket);
+		w = next;
+	}
+}
+
+/* kport_above.event */
+static void on_event(struct ell_msg *watch, int32_t events)
+{
+	struct fd_record *rec = CONTAINER_OF(watch, struct fd_record, fr_watch);
+
+	lock_acquire(&rec->fr_lock);
+	store_relaxed(&rec->fr_ready, true);
+	/* -ECANCELED is the last of the number's use before this one. */
+	if (events < 0 ? events != -ECANCELED : events & (POLLHUP | POLLRDHUP | POLLERR))
+		store_relaxed(&rec->fr_hung, true);
+	wake_all_locked(rec);
+	lock_release(&rec->fr_lock);
+}
+
+bool fd_is_stream(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+void fd_track(int fd, bool stream)
+{
+	struct fd_record *rec;
+
+	if (fd < 0 || fd >= RECORDS_MAX || !reserve() || !kport_can(ELL_OP_WATCH))
+		return;
+	kport_above.event = on_event;
+	rec = &records[fd];
+	/* A close(2) that we did not see has left the watch of another file behind. */
+	if (UNLIKELY(rec->fr_tracked))
+		fd_forget(fd);
+	lock_acquire(&rec->fr_lock);
+	rec->fr_stream = stream;
+	store_relaxed(&rec->fr_hung, false);
+	store_relaxed(&rec->fr_ready, true);
+	store_relaxed(&rec->fr_tracked, true);
+	lock_release(&rec->fr_lock);
+}
+
+void fd_forget(int fd)
+{
+	struct fd_record *rec = fd_tracked(fd);
+	bool watched;
+
+	if (!rec)
+		return;
+	lock_acquire(&rec->fr_lock);
+	store_relaxed(&rec->fr_tracked, false);
+	rec->fr_uses++;
+	watched = message_state(&rec->fr_watch) == MESSAGE_SENT;
+	wake_all_locked(rec);
+	lock_release(&rec->fr_lock);
+	if (watched)
+		ell_msg_revoke(&rec->fr_watch);
+}
+
+/* Makes the watch ready to be sent: false if it is out, or cannot be used now (*STUCK). */
+static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
+{
+	enum message_state state = message_state(&rec->fr_watch);
+
+	*stuck = state == MESSAGE_REVOKING;
+	if (state == MESSAGE_REPLIED)
+		message_taken(&rec->fr_watch);
+	else if (state != MESSAGE_IDLE)
+		return false;
+	message_prep(&rec->fr_watch, ELL_OP_WATCH);
+	rec->fr_watch.ms_fd = (int32_t)(rec - records);
+	rec->fr_watch.ms_opflags = POLLIN | POLLRDHUP | EPOLLET;
+	message_to_sent(&rec->fr_watch);
+	return true;
+}
+
+static void watch_send(struct fd_record *rec)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	kport_send((lw ? lw : runtime.rt_vcpus[0].vc_lwp)->lw_kport, &rec->fr_watch);
+}
+
+static void remove_waiter(struct fd_record *rec, const struct waiter *w)
+{
+	struct waiter **at;
+
+	lock_acquire(&rec->fr_lock);
+	for (at = &rec->fr_waiters; *at; at = &(*at)->next) {
+		if (*at == w) {
+			*at = w->next;
+			break;
+		}
+	}
+	lock_release(&rec->fr_lock);
+}
+
+/* Waits by a message of one's own. */
+static int64_t wait_once(int fd, ell_time until)
+{
+	struct ell_msg m;
+	int64_t events;
+
+	ell_msg_init(&m, NULL, NULL);
+	ell_msg_poll_fd(&m, fd, POLLIN | POLLRDHUP);
+	events = call_do(&m, until);
+	return events < 0 ? events : 0;
+}
+
+/* Waits until REC, in its use number USES, is ready: 0; -ETIMEDOUT; -EBADF if it was closed. */
+static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
+{
+	struct waiter w = {.ticket = park_prepare()};
+	bool stuck = false, arm = false, done;
+
+	lock_acquire(&rec->fr_lock);
+	done = load_relaxed(&rec->fr_ready) || rec->fr_uses != uses;
+	if (!done)
+		arm = watch_prepare_locked(rec, &stuck);
+	if (!done && !stuck) {
+		w.next = rec->fr_waiters;
+		rec->fr_waiters = &w;
+	}
+	lock_release(&rec->fr_lock);
+	if (done || stuck) {
+		park_cancel(w.ticket);
+		if (stuck) {
+			int64_t error = wait_once((int)(rec - records), until);
+
+			if (error)
+				return error;
+			store_release(&rec->fr_ready, true);
+		}
+		return load_relaxed(&rec->fr_uses) == uses ? 0 : -EBADF;
+	}
+	if (arm)
+		watch_send(rec);
+	if (!park_commit(w.ticket, PARK_FD, until)) {
+		remove_waiter(rec, &w);
+		if (!load_relaxed(&rec->fr_ready))
+			return -ETIMEDOUT;
+	}
+	return load_relaxed(&rec->fr_uses) == uses ? 0 : -EBADF;
+}
+
+int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg, ell_time until)
+{
+	uint32_t uses = load_relaxed(&rec->fr_uses);
+
+	for (;;) {
+		if (xchg_acq_rel(&rec->fr_ready, false) || load_relaxed(&rec->fr_hung)) {
+			bool more = false;
+			int64_t result = attempt(fd, arg, &more);
+
+			if (result != -EAGAIN) {
+				if (more || !rec->fr_stream || result <= 0)
+					store_release(&rec->fr_ready, true);
+				return result;
+			}
+		}
+		int64_t error = wait_ready(rec, uses, until);
+
+		if (error)
+			return error;
+	}
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * poll.c - wait for several descriptors
+ *
+ * One look by poll(2) itself; if nothing is there, a message per descriptor, all to one port. The first reply ends the
+ * wait: the others are revoked, all replies are taken, and a last look by poll(2) says what the caller wants to know.
+ */
+#include <ellula/call.h>
+#include <ellula/ops.h>
+#include <ellula/port.h>
+#include <stdlib.h>
+
+#include "base/compiler.h"
+#include "call/do.h"
+
+enum { MESSAGES_HERE = 8 };
+
+static int look(struct pollfd *fds, nfds_t count)
+{
+	int n;
+
+	do
+		n = poll(fds, count, 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* Sends a message for each descriptor that is none to be ignored: how many. */
+static nfds_t send_all(struct ell_msg *messages, struct ell_port *port, const struct pollfd *fds, nfds_t count)
+{
+	nfds_t sent = 0;
+
+	for (nfds_t i = 0; i < count; i++) {
+		struct ell_msg *m = &messages[sent];
+
+		if (fds[i].fd < 0)
+			continue;
+		ell_msg_init(m, port, NULL);
+		ell_msg_poll_fd(m, fds[i].fd, (unsigned short)fds[i].events);
+		if (ell_msg_send(m) == 0)
+			sent++;
+	}
+	return sent;
+}
+
+static int wait_with(struct ell_msg *messages, struct pollfd *fds, nfds_t count, ell_time until)
+{
+	struct ell_port port;
+	nfds_t left;
+
+	ell_port_init(&port, "poll");
+	left = send_all(messages, &port, fds, count);
+	if (left == 0)
+		return ell_sleep_until(until);
+	for (nfds_t i = 0, sent = left; left > 0; left--) {
+		/* After the first reply, or the deadline, all are on their way. */
+		if (!ell_port_wait(&port, i ? ELL_FOREVER : until))
+			left++;
+		for (; i < sent; i++)
+			ell_msg_revoke(&messages[i]);
+	}
+	return look(fds, count);
+}
+
+EXPORT int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until)
+{
+	struct ell_msg here[MESSAGES_HERE];
+	struct ell_msg *messages = here;
+	int n = look(fds, count);
+
+	if (n != 0 || until <= 0)
+		return n;
+	if (count > MESSAGES_HERE) {
+		messages = calloc(count, sizeof(*messages));
+		if (!messages)
+			return -1;
+	}
+	/* An edge that another thread was faster to use leaves nothing to report: wait again. */
+	do
+		n = wait_with(messages, fds, count, until);
+	while (n == 0 && (until == ELL_FOREVER || ell_now() < until));
+	if (messages != here)
+		free(messages);
+	return n;
+}
+
+EXPORT int ell_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	if (timeout_ms == 0)
+		return look(fds, count);
+	return ell_poll_until(fds, count, timeout_ms < 0 ? ELL_FOREVER : ell_after(timeout_ms * ELL_MSEC));
+}
