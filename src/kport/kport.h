@@ -95,6 +95,9 @@ enum {
 /* The one back end that is chosen at the start, and the making of one for the calling LWP: NULL and *ERROR (-errno). */
 struct kport *kport_create(unsigned number, int *error);
 
+/* Which back end it is and what it found, for people. Valid once one exists. */
+const char *kport_describe(void);
+
 /* Can the kernel port do OP itself, or must a helper LWP? Valid once one kernel port exists. */
 bool kport_can(enum ell_op op);
 

@@ -88,7 +88,7 @@ bool ring_can(unsigned opcode)
 	return opcode < OPS && probed.can[opcode];
 }
 
-const char *ring_describe(void)
+const char *kport_describe(void)
 {
 	static char text[128];
 

@@ -37,7 +37,6 @@ extern const struct kport_ops uring_ops;
 struct uring *ring_create(int *error);
 void ring_destroy(struct uring *ur);
 bool ring_can(unsigned opcode);
-const char *ring_describe(void);
 
 /* submit.c: from messages to submissions. */
 void submit_send(struct kport *kp, struct ell_msg *m);
