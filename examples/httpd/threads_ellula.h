@@ -7,7 +7,6 @@
 #include <ellula/sync.h>
 #include <ellula/thread.h>
 #include <ellula/time.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +89,7 @@ static inline void threads_cond_signal(struct threads_cond *cond)
 
 static inline int threads_accept(int listener)
 {
-	int fd;
-
-	do
-		fd = ell_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
-	return fd;
+	return ell_accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
 struct threads_socket {
@@ -109,43 +103,23 @@ static inline void threads_socket_init(struct threads_socket *s, int fd)
 
 static inline ssize_t threads_recv(struct threads_socket *s, void *buf, size_t len, threads_time until)
 {
-	ssize_t n;
-
-	do
-		n = ell_recv_until(s->fd, buf, len, 0, until);
-	while (n < 0 && errno == EINTR);
-	return n;
+	return ell_recv_until(s->fd, buf, len, 0, until);
 }
 
 static inline ssize_t threads_send(struct threads_socket *s, const void *buf, size_t len, int flags, threads_time until)
 {
-	ssize_t n;
-
-	do
-		n = ell_send_until(s->fd, buf, len, flags | MSG_NOSIGNAL, until);
-	while (n < 0 && errno == EINTR);
-	return n;
+	return ell_send_until(s->fd, buf, len, flags | MSG_NOSIGNAL, until);
 }
 
 static inline ssize_t threads_sendmsg(struct threads_socket *s, const struct msghdr *msg, threads_time until)
 {
-	ssize_t n;
-
-	do
-		n = ell_sendmsg_until(s->fd, msg, MSG_NOSIGNAL, until);
-	while (n < 0 && errno == EINTR);
-	return n;
+	return ell_sendmsg_until(s->fd, msg, MSG_NOSIGNAL, until);
 }
 
 static inline ssize_t threads_sendfile(struct threads_socket *s, int fd, off_t *offset, size_t count,
 				       threads_time until)
 {
-	ssize_t n;
-
-	do
-		n = ell_sendfile_until(s->fd, fd, offset, count, until);
-	while (n < 0 && errno == EINTR);
-	return n;
+	return ell_sendfile_until(s->fd, fd, offset, count, until);
 }
 
 static inline void threads_socket_close(struct threads_socket *s)
