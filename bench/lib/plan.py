@@ -55,7 +55,7 @@ BENCHES = (
     Bench('chan', _usual('chan')),
     Bench('pipe', _ellula('pipe') + _nptl('pipe') + _go('pipe')),
     Bench('parked', (Subject('ellula-shared', 'parked-ellula', ('tls=shared',), each=5500),
-                     Subject('ellula-private', 'parked-ellula', ('tls=private',), each=14000),
+                     Subject('ellula-private', 'parked-ellula', ('tls=private',), each=10000),
                      _PAGES) + _go('parked', each=4000), count=True),
     Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500),
                        _PAGES) + _go('sleepers', each=4000), count=True),
