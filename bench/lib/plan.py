@@ -97,4 +97,4 @@ TARGETS = (
 )
 
 # With whom a row is compared: the first of these that has the same metric in the same bench.
-PEERS = ('nptl', 'liburing', 'pages', 'epoll')
+PEERS = ('epoll', 'nptl', 'liburing', 'pages')

@@ -46,7 +46,8 @@ def figures(rows):
     order = sorted(rows, key=lambda r: [x['bench'] for x in rows].index(r['bench']))
     lines = [(r['bench'], r['metric'], r['subject'], quantity(r['median'], r['unit']), number(r['min']),
               number(r['max']), r['runs'], compared(r, by_key)) for r in order]
-    return table(['bench', 'metric', 'subject', 'median', 'min', 'max', 'runs', 'compared'], lines, (3, 4, 5, 6))
+    head = ['bench', 'metric', 'subject', 'median', 'min', 'max', 'runs', 'compared']
+    return table(head, lines, (3, 4, 5, 6)) if lines else ''
 
 
 def judge(target, by_key):
@@ -59,10 +60,13 @@ def judge(target, by_key):
     return row['median'], limit, row['median'] / limit, row['unit']
 
 
-def targets(rows):
+def targets(rows, benches):
+    """The targets of BENCHES, measured or not."""
     by_key = index(rows)
     lines = []
     for target in TARGETS:
+        if target.value[0] not in benches:
+            continue
         found = judge(target, by_key)
         if found is None:
             lines.append((target.text, '-', '-', '-', 'not measured'))
@@ -73,7 +77,7 @@ def targets(rows):
         if many is not None and many['median'] != 1e6:
             verdict += f", with {number(many['median'])} threads"
         lines.append((target.text, quantity(measured, unit), quantity(limit, unit), f'{ratio:.2f}', verdict))
-    return table(['to reach', 'measured', 'limit', 'ratio', ''], lines, (1, 2, 3))
+    return table(['to reach', 'measured', 'limit', 'ratio', ''], lines, (1, 2, 3)) if lines else ''
 
 
 def machine(facts):
