@@ -24,34 +24,34 @@ def _field(path, name):
     return None
 
 
-def _build(build):
-    """The compiler and the kind of build, as Meson knows them."""
-    facts = {}
+def _first_line(*words):
     try:
-        with open(os.path.join(build, 'meson-info', 'intro-compilers.json'), encoding='utf-8') as f:
-            facts['compiler'] = json.load(f)['host']['c']['full_version']
-        with open(os.path.join(build, 'meson-info', 'intro-buildoptions.json'), encoding='utf-8') as f:
-            options = {o['name']: o['value'] for o in json.load(f)}
-        for name in ('buildtype', 'b_sanitize', 'debug_checks'):
-            facts[name] = options.get(name)
-    except (OSError, KeyError, ValueError):
-        pass
-    return facts
-
-
-def _commit(source):
-    try:
-        return subprocess.run(['git', '-C', source, 'describe', '--always', '--dirty'], capture_output=True, text=True,
-                              check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError):
         return None
+
+
+def _build(build):
+    """The compiler and the kind of build, as Meson noted them."""
+    def note(name):
+        with open(os.path.join(build, 'meson-info', name), encoding='utf-8') as f:
+            return json.load(f)
+
+    try:
+        compiler = next(sources['compiler'] for target in note('intro-targets.json')
+                        for sources in target['target_sources'] if sources.get('language') == 'c')
+        values = {option['name']: option['value'] for option in note('intro-buildoptions.json')}
+    except (OSError, ValueError, StopIteration):
+        return {}
+    return {'compiler': _first_line(*compiler, '--version'),
+            **{name: values.get(name) for name in ('buildtype', 'b_sanitize', 'debug_checks')}}
 
 
 def facts(source, build, cpu):
     governor = _read(f'/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor')
     return {
         'date': time.strftime('%Y-%m-%d %H:%M %Z'),
-        'commit': _commit(source),
+        'commit': _first_line('git', '-C', source, 'describe', '--always', '--dirty'),
         'kernel': platform.release(),
         'arch': platform.machine(),
         'cpu': _field('/proc/cpuinfo', 'model name') or platform.processor() or None,
