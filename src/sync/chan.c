@@ -14,8 +14,8 @@
  * order.
  *
  * So a mutex that is locked may mean that its owner waits at an empty port, and a deadline then is kept; or that it
- * will go within instructions, and who has no time to lose is to try again, because there is something in the port.
- * ch_sent and ch_taken tell which; each is written by the owner of its side's mutex.
+ * will go within instructions, and who has no time to lose is to wait for that, because there is something in the
+ * port. ch_sent and ch_taken tell which; each is written by the owner of its side's mutex.
  *
  * Close: ch_closed is set first. Then a last message into ch_free lets the sender go that waits there; the others find
  * ch_closed set, one after the other, and go, too; then close locks ch_send itself, and puts another last message into
@@ -30,12 +30,14 @@
  */
 #include <ellula/ops.h>
 #include <ellula/sync.h>
-#include <ellula/thread.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+
+/* How long who has no time to lose waits for a mutex that goes soon, before it looks again whether it does. */
+#define SOON (50 * ELL_USEC)
 
 static size_t slot_size(const struct ell_chan *ch)
 {
@@ -89,8 +91,9 @@ EXPORT int ell_chan_send_until(struct ell_chan *ch, const void *value, ell_time 
 	struct ell_msg *m;
 	int rc;
 
-	while ((rc = ell_mutex_lock_until(&ch->ch_send, until)) == ETIMEDOUT && has_room(ch))
-		ell_yield();
+	rc = ell_mutex_lock_until(&ch->ch_send, until);
+	while (rc == ETIMEDOUT && has_room(ch))
+		rc = ell_mutex_lock_until(&ch->ch_send, ell_after(SOON));
 	if (rc)
 		return rc;
 	m = has_end(ch) ? NULL : ell_port_wait(&ch->ch_free, until);
@@ -117,8 +120,9 @@ EXPORT int ell_chan_recv_until(struct ell_chan *ch, void *value, ell_time until)
 	struct ell_msg *m;
 	int rc;
 
-	while ((rc = ell_mutex_lock_until(&ch->ch_recv, until)) == ETIMEDOUT && has_value(ch))
-		ell_yield();
+	rc = ell_mutex_lock_until(&ch->ch_recv, until);
+	while (rc == ETIMEDOUT && has_value(ch))
+		rc = ell_mutex_lock_until(&ch->ch_recv, ell_after(SOON));
 	if (rc)
 		return rc;
 	m = ch->ch_drained ? &ch->ch_last[0] : ell_port_wait(&ch->ch_full, until);
