@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "harness/harness.h"
@@ -77,27 +79,45 @@ static inline unsigned crew_random(struct hand *hand, unsigned n)
 	return (unsigned)(hand->random >> 32) % n;
 }
 
-/* Runs BODY as a thread with VCPUS vCPUs. */
-static inline int crew_main(void *arg)
+static inline int crew_main(void *body)
 {
-	(*(void (**)(void))arg)();
+	(*(void (**)(void))body)();
 	return 0;
 }
 
+/* Runs BODY as a thread with VCPUS vCPUs, in a process of its own: the runtime's descriptors are no leak. */
 static inline void crew_run(unsigned vcpus, void (*body)(void))
 {
 	char number[12];
+	int status;
+	pid_t pid;
 
 	snprintf(number, sizeof(number), "%u", vcpus);
 	setenv("ELLULA_VCPUS", number, 1);
-	CHECK_EQ(ell_run(crew_main, &body), 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK_EQ(ell_run(crew_main, &body), 0);
+		exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
+/* Lets others run: also those that wait for this CPU, which a yield between threads of the library does not. */
+static inline void crew_pause(unsigned tries)
+{
+	if (tries % 16 < 15)
+		ell_yield();
+	else
+		ell_park_until(ell_after(20 * ELL_USEC));
 }
 
 /* The harness ends a case in which COND never comes true. */
 #define WAIT_FOR(cond)                                                                                                 \
 	do {                                                                                                           \
-		while (!(cond))                                                                                        \
-			ell_yield();                                                                                   \
+		for (unsigned tries_ = 0; !(cond); tries_++)                                                           \
+			crew_pause(tries_);                                                                            \
 	} while (0)
 
 #define WAITERS(wq) load_relaxed(&(wq).wq_count)
