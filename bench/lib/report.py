@@ -8,7 +8,9 @@ def number(value):
     if value is None:
         return '-'
     size = abs(value)
-    return f'{value:,.0f}' if size >= 100 or value == 0 else f'{value:.1f}' if size >= 10 else f'{value:.2f}'
+    if size >= 100 or value == 0:
+        return f'{value:,.0f}'
+    return f'{value:.1f}' if size >= 10 else f'{value:.2f}' if size >= 0.1 else f'{value:.2g}'
 
 
 def quantity(value, unit):

@@ -32,13 +32,16 @@ static fibers::fiber start(const std::function<void()> &fn)
 /* bench_each() of ../micro/bench.h. */
 static double each(const std::function<void(uint64_t)> &round)
 {
+	clock_type::duration before{};
+
 	for (uint64_t n = 64;; n *= 2) {
 		auto begin = clock_type::now();
 
 		round(n);
 		auto took = clock_type::now() - begin;
-		if (took >= std::chrono::milliseconds(ms))
+		if (took >= std::chrono::milliseconds(ms) && took / 4 <= before)
 			return std::chrono::duration<double, std::nano>(took).count() / static_cast<double>(n);
+		before = took;
 	}
 }
 

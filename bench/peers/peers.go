@@ -30,12 +30,15 @@ func ok(err error) {
 
 // each is bench_each() of ../micro/bench.h.
 func each(round func(n int)) float64 {
+	before := time.Duration(0)
 	for n := 64; ; n *= 2 {
 		start := time.Now()
 		round(n)
-		if took := time.Since(start); took >= time.Duration(ms)*time.Millisecond {
+		took := time.Since(start)
+		if took >= time.Duration(ms)*time.Millisecond && took/4 <= before {
 			return float64(took.Nanoseconds()) / float64(n)
 		}
+		before = took
 	}
 }
 
