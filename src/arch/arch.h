@@ -24,12 +24,6 @@ struct arch_context {
 };
 
 /*
- * Saves the running context in FROM and goes on with TO, where the call of arch_switch() that saved it returns CARRY.
- * Callee-saved registers and the floating-point control words go with the context; the thread pointer (TLS) does not.
- */
-void *arch_switch(struct arch_context *from, struct arch_context *to, void *carry);
-
-/*
  * Makes CX a context that calls ENTRY(CARRY) on the stack that ends at TOP, which must be aligned to 16 bytes. ENTRY
  * never returns. A backtrace ends there.
  */
@@ -45,6 +39,12 @@ const char *arch_describe(void);
 
 /*
  * cpu.h provides, beside arch_pause():
+ *
+ *	void *arch_switch(struct arch_context *from, struct arch_context *to, void *carry)
+ *
+ *		Saves the running context in FROM and goes on with TO, where the call of arch_switch() that saved it returns
+ *		CARRY. Callee-saved registers and the floating-point control words go with the context; the thread pointer
+ *		(TLS) does not.
  *
  *	struct lwp *arch_lwp(void)		the LWP that runs us; only where there is one
  *	struct thread *arch_thread(void)	its running thread, in one instruction; NULL in scheduler context

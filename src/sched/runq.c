@@ -11,7 +11,7 @@
  * the ring and from its own list in turn.
  *
  * Before all of them comes vc_next, the thread that the running one has just woken: its data is in the cache, and very
- * often the two talk to each other. IN_A_ROW_MAX times; then the queue has its turn, so that two that talk for ever
+ * often the two talk to each other. RUNQ_IN_A_ROW_MAX times; then the queue has its turn, so that two that talk for ever
  * starve nobody.
  *
  * With one vCPU there are no thieves, and plain loads and stores will do (rt_solo).
@@ -26,29 +26,7 @@
 #include "base/lock.h"
 #include "base/panic.h"
 
-enum { IN_A_ROW_MAX = 64, REFILL = RUNQ_SIZE / 2 };
-
-static void own_push(struct vcpu *vc, struct thread *th)
-{
-	th->th_next = NULL;
-	if (vc->vc_own_last)
-		vc->vc_own_last->th_next = th;
-	else
-		vc->vc_own_first = th;
-	vc->vc_own_last = th;
-}
-
-static struct thread *own_pop(struct vcpu *vc)
-{
-	struct thread *th = vc->vc_own_first;
-
-	if (th) {
-		vc->vc_own_first = th->th_next;
-		if (!vc->vc_own_first)
-			vc->vc_own_last = NULL;
-	}
-	return th;
-}
+enum { REFILL = RUNQ_SIZE / 2 };
 
 static void more_push(struct vcpu *vc, struct thread *th)
 {
@@ -89,7 +67,7 @@ static unsigned more_take(struct vcpu *vc, struct vcpu *victim)
 	return n;
 }
 
-static void ring_push(struct vcpu *vc, struct thread *th)
+void runq_ring_push(struct vcpu *vc, struct thread *th)
 {
 	uint32_t tail = vc->vc_tail;
 
@@ -102,7 +80,7 @@ static void ring_push(struct vcpu *vc, struct thread *th)
 	store_release(&vc->vc_tail, tail + 1); /* ORD runq-1: pairs with ORD runq-2 */
 }
 
-static struct thread *ring_pop(struct vcpu *vc)
+struct thread *runq_ring_pop(struct vcpu *vc)
 {
 	uint32_t head = load_acquire(&vc->vc_head);
 	struct thread *th;
@@ -124,14 +102,6 @@ static struct thread *ring_pop(struct vcpu *vc)
 	return th;
 }
 
-void runq_push(struct vcpu *vc, struct thread *th)
-{
-	if (th->th_vcpu)
-		own_push(vc, th);
-	else
-		ring_push(vc, th);
-}
-
 void runq_push_next(struct vcpu *vc, struct thread *th)
 {
 	struct thread *before;
@@ -147,52 +117,6 @@ void runq_push_next(struct vcpu *vc, struct thread *th)
 	}
 	if (before)
 		runq_push(vc, before);
-}
-
-static struct thread *next_pop(struct vcpu *vc)
-{
-	struct thread *th = vc->vc_own_next;
-
-	if (th) {
-		vc->vc_own_next = NULL;
-		return th;
-	}
-	if (!load_relaxed(&vc->vc_next))
-		return NULL;
-	if (!runtime.rt_solo)
-		return xchg_acq_rel(&vc->vc_next, NULL);
-	th = vc->vc_next;
-	vc->vc_next = NULL;
-	return th;
-}
-
-static struct thread *queue_pop(struct vcpu *vc)
-{
-	struct thread *th;
-
-	vc->vc_own_turn = !vc->vc_own_turn;
-	if (vc->vc_own_turn && (th = own_pop(vc)) != NULL)
-		return th;
-	th = ring_pop(vc);
-	return th ? th : own_pop(vc);
-}
-
-struct thread *runq_pop(struct vcpu *vc)
-{
-	struct thread *th;
-
-	if (vc->vc_in_a_row < IN_A_ROW_MAX && (th = next_pop(vc)) != NULL) {
-		vc->vc_in_a_row++;
-		return th;
-	}
-	vc->vc_in_a_row = 0;
-	th = queue_pop(vc);
-	return th ? th : next_pop(vc);
-}
-
-bool runq_has_some(const struct vcpu *vc)
-{
-	return load_relaxed(&vc->vc_head) != load_relaxed(&vc->vc_tail) || load_relaxed(&vc->vc_more_count);
 }
 
 /* Copies half of the victim's ring behind our tail, which nobody sees yet. */
@@ -223,10 +147,10 @@ struct thread *runq_steal(struct vcpu *vc, struct vcpu *victim, bool also_next)
 
 	if (n > 0) {
 		store_release(&vc->vc_tail, vc->vc_tail + n); /* ORD runq-1: pairs with ORD runq-2 */
-		return ring_pop(vc);
+		return runq_ring_pop(vc);
 	}
 	if (more_take(vc, victim))
-		return ring_pop(vc);
+		return runq_ring_pop(vc);
 	if (!also_next || !load_relaxed(&victim->vc_next))
 		return NULL;
 	return xchg_acq_rel(&victim->vc_next, NULL);

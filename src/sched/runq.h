@@ -1,26 +1,94 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* runq.h - the ready threads of a vCPU */
+/* runq.h - the ready threads of a vCPU: what runs with each switch is inline, the rest and the essay are in runq.c */
 #ifndef SCHED_RUNQ_H
 #define SCHED_RUNQ_H
 
+#include "base/atomic.h"
 #include "sched/vcpu.h"
 
-/* TH to the end of the queue. Context: T V, on VC. */
-void runq_push(struct vcpu *vc, struct thread *th);
+enum { RUNQ_IN_A_ROW_MAX = 64 };
+
+/* The part of the queue that thieves may take from. Context: T V, on VC. */
+void runq_ring_push(struct vcpu *vc, struct thread *th);
+struct thread *runq_ring_pop(struct vcpu *vc);
 
 /* TH is to run next, before the queue. Context: T V, on VC. */
 void runq_push_next(struct vcpu *vc, struct thread *th);
-
-/* The thread that runs next: NULL if nothing is ready here. Context: T V, on VC. */
-struct thread *runq_pop(struct vcpu *vc);
-
-/* Is anything in the queue that a thief could take? Context: any. */
-bool runq_has_some(const struct vcpu *vc);
 
 /*
  * Half of VICTIM's ready threads go to VC, one of them is returned: NULL if there is none. ALSO_NEXT: even the one that
  * should run next there. Context: V, on VC.
  */
 struct thread *runq_steal(struct vcpu *vc, struct vcpu *victim, bool also_next);
+
+/* Is anything in the queue that a thief could take? Context: any. */
+static inline bool runq_has_some(const struct vcpu *vc)
+{
+	return load_relaxed(&vc->vc_head) != load_relaxed(&vc->vc_tail) || load_relaxed(&vc->vc_more_count);
+}
+
+/* Is nothing ready here? Context: T V, on VC. */
+static inline bool runq_is_empty(const struct vcpu *vc)
+{
+	return !vc->vc_own_first && !vc->vc_own_next && !load_relaxed(&vc->vc_next) && !runq_has_some(vc);
+}
+
+/* TH to the end of the queue. Context: T V, on VC. */
+static inline void runq_push(struct vcpu *vc, struct thread *th)
+{
+	if (!th->th_vcpu) {
+		runq_ring_push(vc, th);
+		return;
+	}
+	th->th_next = NULL;
+	if (vc->vc_own_first)
+		vc->vc_own_last->th_next = th;
+	else
+		vc->vc_own_first = th;
+	vc->vc_own_last = th;
+}
+
+static inline struct thread *runq_own_pop(struct vcpu *vc)
+{
+	struct thread *th = vc->vc_own_first;
+
+	vc->vc_own_first = th->th_next;
+	return th;
+}
+
+/* What was to run next, if thieves have left it. */
+static inline struct thread *runq_next_pop(struct vcpu *vc)
+{
+	struct thread *th = vc->vc_own_next;
+
+	if (th) {
+		vc->vc_own_next = NULL;
+		return th;
+	}
+	th = load_relaxed(&vc->vc_next);
+	if (!th)
+		return NULL;
+	if (!runtime.rt_solo)
+		return xchg_acq_rel(&vc->vc_next, NULL);
+	vc->vc_next = NULL;
+	return th;
+}
+
+/* The thread that runs next: NULL if nothing is ready here. Context: T V, on VC. */
+static inline struct thread *runq_pop(struct vcpu *vc)
+{
+	struct thread *th;
+
+	if (LIKELY(vc->vc_in_a_row++ < RUNQ_IN_A_ROW_MAX) && (th = runq_next_pop(vc)) != NULL)
+		return th;
+	vc->vc_in_a_row = 0;
+	vc->vc_own_turn = !vc->vc_own_turn;
+	if (vc->vc_own_first && (vc->vc_own_turn || !runq_has_some(vc)))
+		return runq_own_pop(vc);
+	th = runq_ring_pop(vc);
+	if (!th && vc->vc_own_first)
+		return runq_own_pop(vc);
+	return th ? th : runq_next_pop(vc);
+}
 
 #endif

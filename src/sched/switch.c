@@ -53,17 +53,10 @@ void sched_finish_previous(struct thread *previous)
 	if (!previous)
 		return;
 	vc = vcpu_self();
-	switch (previous->th_leave) {
-	case LEAVE_YIELD:
-		runq_push(vc, previous);
-		break;
-	case LEAVE_PARK:
-		if (!park_settle(previous))
-			runq_push(vc, previous);
-		break;
-	default:
+	if (previous->th_leave == LEAVE_EXIT)
 		sched_thread_gone(previous);
-	}
+	else if (previous->th_leave == LEAVE_YIELD || !park_settle(previous))
+		runq_push(vc, previous);
 }
 
 void sched_leave(struct thread *th)
@@ -109,7 +102,7 @@ void sched_yield_self(void)
 	struct vcpu *vc = vcpu_self();
 
 	/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
-	if (vc->vc_turns > 0 && !vc->vc_next && !vc->vc_own_next && !vc->vc_own_first && !runq_has_some(vc)) {
+	if (vc->vc_turns > 0 && runq_is_empty(vc)) {
 		vc->vc_turns--;
 		return;
 	}

@@ -34,7 +34,7 @@ static void flush_if_alone(void)
 	if (!lw)
 		return;
 	vc = lw->lw_vcpu;
-	if (!vc->vc_next && !vc->vc_own_next && !vc->vc_own_first && !runq_has_some(vc))
+	if (runq_is_empty(vc))
 		lw->lw_kport->kp_ops->flush(lw->lw_kport);
 }
 

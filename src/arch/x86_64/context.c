@@ -22,6 +22,7 @@ struct frame {
 	uint16_t x87_control;
 	uint16_t unused;
 	uint64_t r15, r14, r13, r12, rbx, rbp;
+	char red_zone[128];
 };
 
 enum { MXCSR_DEFAULT = 0x1f80, X87_DEFAULT = 0x37f };

@@ -17,6 +17,29 @@ struct lwp *arch_lwp_slow(void);
 uintptr_t arch_tls_slow(void);
 void arch_tls_set_slow(uintptr_t tls);
 
+/* What a function call may clobber, in C. */
+#ifdef __AVX512F__
+#define ARCH_CLOBBERS_MORE                                                                                             \
+	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27",  \
+		"xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define ARCH_CLOBBERS_MORE
+#endif
+
+/* A jump, not a call: see switch.S. */
+static inline __attribute__((always_inline)) void *arch_switch(struct arch_context *from, struct arch_context *to, void *carry)
+{
+	__asm__ volatile("leaq 1f(%%rip), %%rcx\n\t"
+			 "jmp arch_switch_body\n"
+			 "1:"
+			 : "+D"(from), "+S"(to), "+a"(carry)
+			 :
+			 : "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+			   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			   "xmm15" ARCH_CLOBBERS_MORE, "memory", "cc");
+	return carry;
+}
+
 static inline void arch_pause(void)
 {
 	__builtin_ia32_pause();

@@ -2,22 +2,25 @@
 /*
  * switch.S - x86-64: leave one context, go on with another
  *
- * The return address is taken off the stack and jumped to. A `ret` would be mispredicted each time, because the
- * return-stack buffer of the CPU holds the callers of the context that is left, and that costs three times the rest.
+ * Neither `call` nor `ret` leads here or away: arch_switch() in cpu.h jumps in, with the address to come back to in rcx, and
+ * the end jumps to that of the other context. A `ret` would be mispredicted each time, because the return-stack buffer of the
+ * CPU holds the callers of the context that is left; and a `call` without `ret` would leave an entry there that spoils the
+ * prediction of the next `ret` in C. Two threads that leave at the same depth of the same functions find it in order.
  *
- * Below the caller's frame lie, from high to low: rbp rbx r12 r13 r14 r15, and 8 bytes with the x87 control word and
+ * Below the caller's red zone lie, from high to low: rbp rbx r12 r13 r14 r15, and 8 bytes with the x87 control word and
  * mxcsr, which the System V ABI counts among the callee-saved registers too.
  */
 	.text
-	.globl arch_switch
-	.hidden arch_switch
-	.type arch_switch, @function
+	.globl arch_switch_body
+	.hidden arch_switch_body
+	.type arch_switch_body, @function
 	.p2align 6
-arch_switch:					/* from: rdi, to: rsi, carry: rdx */
+arch_switch_body:			/* from: rdi, to: rsi, carry: rax, back to: rcx */
 	.cfi_startproc
-	popq %rcx
-	.cfi_def_cfa_offset 0
+	.cfi_def_cfa %rsp, 0
 	.cfi_register %rip, %rcx
+	leaq -128(%rsp), %rsp
+	.cfi_adjust_cfa_offset 128
 	pushq %rbp
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset %rbp, 0
@@ -70,10 +73,11 @@ arch_switch:					/* from: rdi, to: rsi, carry: rdx */
 	popq %rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
-	movq %rdx, %rax
+	leaq 128(%rsp), %rsp
+	.cfi_adjust_cfa_offset -128
 	jmp *8(%rsi)
 	.cfi_endproc
-	.size arch_switch, .-arch_switch
+	.size arch_switch_body, .-arch_switch_body
 
 /*
  * The outermost frame of a thread: arch_context_make() left the entry function in rbx. There is no caller, and the
