@@ -11,8 +11,9 @@
  * no race between "is it idle?" and a request that comes right now. A connection whose thread has not registered it yet
  * sees that the server stops when it does.
  *
- * Memory. The buffers are the small ones below as long as requests are small: with its stack frames a connection then
- * touches little more than a page. A larger request gets a larger buffer from malloc().
+ * Memory. A request is read into the small buffer of its connection, a larger one into one from malloc(). Responses are
+ * made in a buffer that is borrowed and given back before the thread waits for the next request: the same few buffers
+ * serve all connections, and are in the cache. So an idle connection is little more than its stack frames.
  *
  * Locks. One, for the list of connections: taken when a connection comes and when it goes.
  */
@@ -33,12 +34,10 @@
 #include "threads.h"
 
 #define IN_SMALL 1024
-#define OUT_SIZE 1408 /* RESPONSE_HEAD_MAX must fit */
+#define OUT_SIZE 8192
 #define FILE_PIECE ((size_t)1 << 20)
 #define LINGER_NS (2 * THREADS_SEC)
 #define LINGER_MAX ((size_t)1 << 20)
-
-_Static_assert(OUT_SIZE >= RESPONSE_HEAD_MAX, "a header fits into an empty buffer");
 
 struct connection {
 	struct threads_socket socket;
@@ -46,21 +45,40 @@ struct connection {
 	uint64_t requests;
 	char *in; /* what came in: from START to HAVE it is still to be read */
 	uint32_t in_size, start, have;
-	struct output out;
+	struct output out; /* borrowed, or no space at all */
 	struct request request;
-	char out_space[OUT_SIZE];
 	char in_small[IN_SMALL];
 };
 
 static struct {
 	const struct options *options;
 	struct site *site;
+	char *spare; /* an output that nobody uses now, or NULL; exchanged */
 	struct threads_lock lock;
 	struct threads_cond gone; /* the last connection has gone */
 	struct connection *first; /* from here on guarded by the lock */
 	uint64_t open;
 	struct server_totals totals;
 } server;
+
+/* The one spare buffer is all the cache that one vCPU needs; on several, malloc() helps now and then. */
+static bool output_borrow(struct output *out)
+{
+	out->space = __atomic_exchange_n(&server.spare, NULL, __ATOMIC_ACQUIRE);
+	if (!out->space)
+		out->space = malloc(OUT_SIZE);
+	out->size = out->space ? OUT_SIZE : 0;
+	out->have = 0;
+	return out->space;
+}
+
+static void output_return(struct output *out)
+{
+	char *other = __atomic_exchange_n(&server.spare, out->space, __ATOMIC_ACQ_REL);
+
+	free(other);
+	*out = (struct output){NULL, 0, 0};
+}
 
 /* Sends COUNT bytes at BUF. */
 static bool connection_send(struct connection *c, const char *buf, size_t count, int flags)
@@ -157,7 +175,12 @@ static int connection_request(struct connection *c)
 			if (status != REQUEST_MORE)
 				return status;
 		}
-		if (!connection_flush(c, 0) || !connection_room(c))
+		if (c->out.space) {
+			if (!connection_flush(c, 0))
+				return -1;
+			output_return(&c->out);
+		}
+		if (!connection_room(c))
 			return -1;
 		if (c->have == 0) {
 			until = threads_now() + (c->requests ? o->idle_ns : o->header_ns);
@@ -182,6 +205,8 @@ static bool connection_answer(struct connection *c, bool *linger)
 	bool sent = true;
 
 	if (status < 0)
+		return false;
+	if (!c->out.space && !output_borrow(&c->out))
 		return false;
 	if (c->out.size - c->out.have < RESPONSE_HEAD_MAX && !connection_flush(c, 0))
 		return false;
@@ -264,10 +289,12 @@ static void *connection_main(void *arg)
 	c.in = c.in_small;
 	c.in_size = sizeof c.in_small;
 	c.start = c.have = 0;
-	c.out = (struct output){.space = c.out_space, .size = sizeof c.out_space};
+	c.out = (struct output){NULL, 0, 0};
 	connection_enter(&c);
 	while (connection_answer(&c, &linger))
 		;
+	if (c.out.space)
+		output_return(&c.out);
 	if (linger)
 		connection_linger(&c);
 	connection_leave(&c);

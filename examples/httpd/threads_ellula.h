@@ -28,12 +28,19 @@ static inline int threads_main(int (*fn)(void *), void *arg, unsigned vcpus)
 
 static inline int threads_start(void *(*fn)(void *), void *arg)
 {
+	static unsigned count;
 	struct ell_attr attr;
 
 	ell_attr_init(&attr);
 	attr.name = "connection";
 	attr.stack_size = THREADS_STACK;
 	attr.detached = true;
+	/*
+	 * The server keeps nothing in thread-local storage across a wait. Such threads do not move: hand them out in
+	 * turn.
+	 */
+	attr.tls = ELL_TLS_SHARED;
+	attr.vcpu = (int)(__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) % (unsigned)ell_vcpus());
 	return ell_create(NULL, &attr, fn, arg);
 }
 
@@ -42,11 +49,6 @@ static inline void threads_sleep(threads_time ns)
 	struct timespec ts = {ns / ELL_SEC, ns % ELL_SEC};
 
 	ell_nanosleep(&ts, NULL);
-}
-
-static inline threads_time threads_now(void)
-{
-	return ell_now();
 }
 
 struct threads_lock {

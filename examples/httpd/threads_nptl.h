@@ -48,15 +48,6 @@ static inline void threads_sleep(threads_time ns)
 	nanosleep(&ts, NULL);
 }
 
-/* The coarse clock: 4 ms are nothing to deadlines of seconds. */
-static inline threads_time threads_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return ts.tv_sec * THREADS_SEC + ts.tv_nsec;
-}
-
 struct threads_lock {
 	pthread_mutex_t mutex;
 };
