@@ -111,12 +111,12 @@ def wrk(url, connections, seconds, cpu):
                             preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
 
 
-def finish(load):
+def finish(load, what):
     """Requests, requests per second, p50 and p99 in milliseconds; nothing may have failed."""
     out, _ = load.communicate()
     requests = re.search(r'(\d+) requests in', out)
     if load.returncode != 0 or not requests or 'Socket errors' in out or 'Non-2xx' in out or int(requests[1]) == 0:
-        raise Broken(f'wrk: {out}')
+        raise Broken(f'wrk against {what}: {out}')
     p50, p99 = (milliseconds(re.search(rf' {p}%\s+(\S+)', out)[1]) for p in (50, 99))
     return int(requests[1]), float(re.search(r'Requests/sec:\s+([\d.]+)', out)[1]), p50, p99
 
@@ -133,7 +133,7 @@ def measure(build, subject, root, path, connections, seconds):
             memory, descriptors = server.memory() - memory, server.descriptors() - descriptors
             lwps = server.lwps()
         finally:
-            requests, rate, p50, p99 = finish(load)
+            requests, rate, p50, p99 = finish(load, f'{subject}, {connections} connections')
         cpu = server.cpu() - cpu
         most = server.stop()
     # Fewer connections than were asked for means that the server had no time to accept them all.
