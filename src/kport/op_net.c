@@ -129,18 +129,23 @@ int64_t op_accept_run(struct ell_msg *m)
 	return op_retry(m, POLLIN, call_accept);
 }
 
-/* With O_NONBLOCK it is EINPROGRESS first; the end of that shows as POLLOUT, and the outcome in SO_ERROR. */
+static int64_t call_connect(struct ell_msg *m)
+{
+	return op_result(connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+}
+
+/* With O_NONBLOCK the first call begins, POLLOUT is the end of it, and the second call tells how it went. */
 int64_t op_connect_run(struct ell_msg *m)
 {
-	int64_t result = op_result(connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
-	int error = 0;
-	socklen_t size = sizeof(error);
+	int64_t result = call_connect(m);
 
 	if (result != -EINPROGRESS)
 		return result;
-	op_wait(m->ms_fd, POLLOUT);
-	result = op_result(getsockopt(m->ms_fd, SOL_SOCKET, SO_ERROR, &error, &size));
-	return result < 0 ? result : -error;
+	do {
+		op_wait(m->ms_fd, POLLOUT);
+		result = call_connect(m);
+	} while (result == -EALREADY);
+	return result == -EISCONN ? 0 : result;
 }
 
 int64_t op_shutdown_run(struct ell_msg *m)
