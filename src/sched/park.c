@@ -127,7 +127,7 @@ static void futex_sleep(struct thread *th, uint64_t seen, ell_time until)
 }
 
 /* Ends the sleep TICKET as STATE: true if this call did it. */
-static bool end_sleep(park_ticket ticket, enum park_state state, bool next)
+static bool end_sleep(park_ticket ticket, enum park_state state, enum ready_where where)
 {
 	struct thread *th = thread_of(ticket);
 	uint64_t wait = load_acquire(&th->th_wait);
@@ -148,7 +148,7 @@ static bool end_sleep(park_ticket ticket, enum park_state state, bool next)
 			if (th->th_kind == THREAD_FOREIGN)
 				syscall(SYS_futex, futex_of(th), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 			else
-				sched_ready(th, next);
+				sched_ready(th, where);
 			return true;
 		default:
 			return false;
@@ -208,15 +208,31 @@ bool park_commit(park_ticket ticket, enum park_why why, ell_time until)
 
 bool park_unpark(park_ticket ticket)
 {
-	return end_sleep(ticket, WOKEN, false);
+	return end_sleep(ticket, WOKEN, READY_LAST);
 }
 
 bool park_unpark_next(park_ticket ticket)
 {
-	return end_sleep(ticket, WOKEN, true);
+	return end_sleep(ticket, WOKEN, READY_NEXT);
+}
+
+bool park_unpark_here(park_ticket ticket)
+{
+	struct thread *th = thread_of(ticket);
+	uint64_t wait = load_acquire(&th->th_wait);
+
+	/* One that is not asleep yet finds its wake-up itself, at a time and on an LWP of its own. */
+	if (wait >> STATE_BITS != number_of(ticket) || (wait & STATE_MASK) != PARKED || th->th_kind == THREAD_FOREIGN ||
+	    (th->th_vcpu && th->th_vcpu != vcpu_self()))
+		return false;
+	/* ORD park-4: pairs with ORD park-3 */
+	if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | WOKEN))
+		return false;
+	sched_ready(th, READY_HERE);
+	return true;
 }
 
 void park_expire(park_ticket ticket)
 {
-	end_sleep(ticket, EXPIRED, false);
+	end_sleep(ticket, EXPIRED, READY_LAST);
 }

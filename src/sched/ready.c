@@ -51,7 +51,7 @@ static struct vcpu *home_of(const struct thread *th)
 	return th->th_last ? th->th_last : &runtime.rt_vcpus[0];
 }
 
-void sched_ready(struct thread *th, bool next)
+void sched_ready(struct thread *th, enum ready_where where)
 {
 	struct lwp *lw = arch_lwp_or_null();
 	struct vcpu *vc;
@@ -63,7 +63,9 @@ void sched_ready(struct thread *th, bool next)
 	vc = lw->lw_vcpu;
 	if (UNLIKELY(th->th_vcpu && th->th_vcpu != vc)) {
 		sched_post(th->th_vcpu, th);
-	} else if (next) {
+	} else if (where == READY_HERE) {
+		runq_push_own_next(vc, th);
+	} else if (where == READY_NEXT) {
 		runq_push_next(vc, th);
 		/* If the caller goes on instead of waiting, an idle vCPU that looks now and then will see. */
 		if (!runtime.rt_solo && !load_relaxed(&runtime.rt_watch))

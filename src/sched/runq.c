@@ -107,9 +107,10 @@ void runq_push_next(struct vcpu *vc, struct thread *th)
 	struct thread *before;
 
 	if (th->th_vcpu) {
-		before = vc->vc_own_next;
-		vc->vc_own_next = th;
-	} else if (runtime.rt_solo) {
+		runq_push_own_next(vc, th);
+		return;
+	}
+	if (runtime.rt_solo) {
 		before = vc->vc_next;
 		vc->vc_next = th;
 	} else {

@@ -48,6 +48,16 @@ static inline void runq_push(struct vcpu *vc, struct thread *th)
 	vc->vc_own_last = th;
 }
 
+/* TH is to run next, and no thief may take it before. Context: T V, on VC. */
+static inline void runq_push_own_next(struct vcpu *vc, struct thread *th)
+{
+	struct thread *before = vc->vc_own_next;
+
+	vc->vc_own_next = th;
+	if (before)
+		runq_push(vc, before);
+}
+
 static inline struct thread *runq_own_pop(struct vcpu *vc)
 {
 	struct thread *th = vc->vc_own_first;

@@ -6,11 +6,18 @@
 #include "sched/thread.h"
 #include "sched/vcpu.h"
 
+/* Where a thread goes that was woken. */
+enum ready_where {
+	READY_LAST, /* to the end of the queue */
+	READY_NEXT, /* before the queue: the caller is about to wait */
+	READY_HERE, /* the same, and no thief may take it: the caller is on an LWP, and leaves for good */
+};
+
 /*
- * TH, which is not queued and not running, may run now. NEXT: the caller is about to wait for it. From an LWP it goes
- * to that LWP's vCPU, unless it may not move; from elsewhere to the inbox of the vCPU where it was. Context: T V F.
+ * TH, which is not queued and not running, may run now. From an LWP it goes to that LWP's vCPU, unless it may not move; from
+ * elsewhere to the inbox of the vCPU where it was. Context: T V F.
  */
-void sched_ready(struct thread *th, bool next);
+void sched_ready(struct thread *th, enum ready_where where);
 
 /*
  * The running thread, TH, leaves as its th_leave says; returns when it runs again. LEAVE_EXIT never returns.

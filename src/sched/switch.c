@@ -53,7 +53,7 @@ void sched_finish_previous(struct thread *previous)
 	if (!previous)
 		return;
 	vc = vcpu_self();
-	if (previous->th_leave == LEAVE_EXIT)
+	if (UNLIKELY(previous->th_leave >= LEAVE_EXIT))
 		sched_thread_gone(previous);
 	else if (previous->th_leave == LEAVE_YIELD || !park_settle(previous))
 		runq_push(vc, previous);

@@ -21,7 +21,7 @@ enum thread_kind {
 };
 
 /* What whoever comes after this thread on its LWP has to do with it (sched/switch.c). */
-enum thread_leave { LEAVE_YIELD, LEAVE_PARK, LEAVE_EXIT };
+enum thread_leave { LEAVE_YIELD, LEAVE_PARK, LEAVE_EXIT, LEAVE_GONE };
 
 /*
  * A thread descriptor. Its memory is never used for anything else, even when the thread is gone: an unpark that comes

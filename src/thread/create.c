@@ -104,7 +104,7 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 	th->th_fn = fn;
 	th->th_arg = arg;
 	th->th_permit = 0;
-	th->th_join = attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE;
+	th->th_join = join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE);
 	thread_name_copy(th, attr->name ? attr->name : "thread");
 	arch_context_make(&th->th_ctx, stack_top(th), thread_main);
 	sanitizer_thread_begin(th);
@@ -139,7 +139,7 @@ EXPORT int ell_create(ell_thread *thread, const struct ell_attr *attr, void *(*f
 	if (UNLIKELY(!arch_lwp_or_null()))
 		th->th_last = next_vcpu();
 	/* From here it may run, and be gone. */
-	sched_ready(th, false);
+	sched_ready(th, READY_LAST);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ EXPORT void ell_exit(void *result)
 	if (th->th_tls)
 		tls_leave();
 	th->th_result = result;
-	th->th_leave = LEAVE_EXIT;
+	th->th_leave = join_early(th) ? LEAVE_GONE : LEAVE_EXIT;
 	sched_leave(th);
 	__builtin_unreachable();
 }

@@ -14,16 +14,6 @@
 
 enum { PAGE = 4096 };
 
-ell_thread thread_self(void)
-{
-	return thread_current()->th_id;
-}
-
-bool thread_is_user(void)
-{
-	return arch_lwp_or_null() != NULL;
-}
-
 EXPORT ell_thread ell_self(void)
 {
 	return thread_self();

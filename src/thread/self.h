@@ -6,10 +6,21 @@
 #include <ellula/thread.h>
 #include <stdbool.h>
 
-/* The caller's own name, never 0: a user thread's or, on a foreign kernel thread, that one's. Context: T F. */
-ell_thread thread_self(void);
+#include "sched/current.h"
 
-/* Is the caller a user thread that may move to another LWP at any wait? Context: any. */
-bool thread_is_user(void);
+/*
+ * The caller's own name, never 0: a user thread's or, on a foreign kernel thread, that one's. For the fast paths of locks:
+ * whether the LWP is of this copy of the library is looked at when somebody waits. Context: T F.
+ */
+static inline ell_thread thread_self(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (UNLIKELY(!lw))
+		return thread_foreign()->th_id;
+	if (UNLIKELY(!lw->lw_current))
+		thread_misplaced();
+	return lw->lw_current->th_id;
+}
 
 #endif

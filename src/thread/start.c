@@ -64,7 +64,7 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 		arch_lwp_set(NULL);
 		return -error;
 	}
-	sched_ready(th, false);
+	sched_ready(th, READY_LAST);
 	sched_loop(lw);
 	arch_lwp_set(NULL);
 	return call.result;
