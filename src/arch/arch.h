@@ -52,6 +52,8 @@ const char *arch_describe(void);
  *	void arch_lwp_set(struct lwp *)		makes the calling kernel thread that LWP, or none (NULL)
  *	uintptr_t arch_tls(void)		the thread pointer
  *	void arch_tls_set(uintptr_t)		changes it
+ *	uintptr_t arch_lwp_offset(void)		from the thread pointer to a word that is the CPU's part's: who gives first
+ *						values to a block's variables leaves it alone
  *
  * A struct lwp begins with a pointer to itself and the pointer to its running thread (sched/lwp.h asserts it).
  */

@@ -47,7 +47,7 @@ enum { MODULES_MAX = 64, FAKE_TID = 0x40000000, CANARY = 42 };
 /* A module with thread-local variables at a fixed distance from the thread pointer. */
 struct module {
 	ptrdiff_t offset;
-	const void *image;
+	const char *image;
 	size_t image_size;
 	size_t size;
 };
@@ -103,10 +103,28 @@ static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-static void renew(char *variables, const void *image, size_t image_size, size_t size)
+static void renew_part(char *variables, const char *image, size_t image_size, size_t from, size_t to)
 {
-	memcpy(variables, image, image_size);
-	memset(variables + image_size, 0, size - image_size);
+	size_t images_end = image_size < to ? image_size : to;
+
+	if (from < images_end)
+		memcpy(variables + from, image + from, images_end - from);
+	else
+		images_end = from;
+	memset(variables + images_end, 0, to - images_end);
+}
+
+/* All variables but the word that tells whether the calling thread is one of ours: a signal handler may ask. */
+static void renew(char *variables, const char *image, size_t image_size, size_t size)
+{
+	size_t word = arch_tls() + arch_lwp_offset() - (uintptr_t)variables;
+
+	if (word < size) {
+		renew_part(variables, image, image_size, 0, word);
+		renew_part(variables, image, image_size, word + sizeof(uintptr_t), size);
+	} else {
+		renew_part(variables, image, image_size, 0, size);
+	}
 }
 
 static int renew_module(struct dl_phdr_info *info, size_t size, void *arg)

@@ -126,6 +126,7 @@ void tls_layout_fill(const struct tls_layout *layout, uintptr_t tp, int tid)
 
 	*(uintptr_t *)at(tp, 0) = tp;
 	*(uintptr_t *)at(tp, HEADER_SELF) = tp;
+	arch_tls_adopt(tp);
 	/* glibc leaves out locked instructions while this is 0; there may be other LWPs at any time. */
 	*(int *)at(tp, HEADER_THREADS) = 1;
 	memcpy(at(tp, HEADER_STACK_GUARD), at(own, HEADER_STACK_GUARD), sizeof(uintptr_t));

@@ -6,14 +6,11 @@
 #include "sched/lwp.h"
 #include "sched/thread.h"
 
-/* This copy of the library: an LWP of another one must not call into it. */
-extern const char sched_copy;
-
 /* The descriptor of a foreign kernel thread, made at its first use. Aborts if there is no memory. Context: F. */
 struct thread *thread_foreign(void);
 
-/* Aborts: scheduler context or the LWP of another copy calls what only threads may. */
-void thread_misplaced(const struct lwp *lw) __attribute__((noreturn, cold));
+/* Aborts: scheduler context calls what only threads may. */
+void thread_misplaced(void) __attribute__((noreturn, cold));
 
 /* The caller: a user thread, or a foreign one. Scheduler context (an upcall's) aborts. Context: T F. */
 static inline struct thread *thread_current(void)
@@ -22,8 +19,8 @@ static inline struct thread *thread_current(void)
 
 	if (UNLIKELY(!lw))
 		return thread_foreign();
-	if (UNLIKELY(!lw->lw_current || lw->lw_copy != &sched_copy))
-		thread_misplaced(lw);
+	if (UNLIKELY(!lw->lw_current))
+		thread_misplaced();
 	return lw->lw_current;
 }
 

@@ -45,11 +45,7 @@ struct thread *thread_foreign(void)
 	return LIKELY(own != NULL) ? own : adopt();
 }
 
-const char sched_copy;
-
-void thread_misplaced(const struct lwp *lw)
+void thread_misplaced(void)
 {
-	if (lw->lw_copy != &sched_copy)
-		panic("this thread belongs to another copy of the library in the same process");
 	panic("a function that waits was called from an upcall, in scheduler context");
 }

@@ -22,7 +22,6 @@ struct lwp {
 	struct kport *lw_kport;
 	int *lw_errno;		    /* of its own TLS */
 	uintptr_t lw_tls;	    /* its own thread pointer */
-	const void *lw_copy;	    /* which copy of the library made it */
 	struct arch_context lw_ctx; /* scheduler context, while a thread runs */
 	void *lw_fiber;		    /* the same, for the sanitizers */
 	char *lw_stack_low;	    /* the stack of scheduler context */

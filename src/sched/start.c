@@ -69,7 +69,6 @@ static int become_lwp(unsigned number)
 		.lw_vcpu = &runtime.rt_vcpus[number],
 		.lw_errno = lwp_errno(),
 		.lw_tls = arch_tls(),
-		.lw_copy = &sched_copy,
 		.lw_pthread = pthread_self(),
 		.lw_number = (int)number,
 	};
@@ -175,8 +174,6 @@ int sched_start(struct lwp **self)
 	if (runtime.rt_vcpus)
 		return -EALREADY;
 	arch_probe();
-	if (arch_lwp_or_null())
-		panic("another copy of the library runs this thread");
 	count = vcpus_wanted();
 	if (!count)
 		return -EINVAL;

@@ -29,6 +29,9 @@ enum { MXCSR_DEFAULT = 0x1f80, X87_DEFAULT = 0x37f };
 
 bool arch_fsgsbase;
 
+/* See cpu.h. Named by no C code but this: its users know only the offset. */
+__thread uintptr_t arch_lwp_word __attribute__((used, tls_model("initial-exec")));
+
 void arch_thread_start(void);
 
 void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *carry))
@@ -41,16 +44,6 @@ void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *c
 	cx->cx_pc = (void *)arch_thread_start;
 }
 
-void arch_probe(void)
-{
-	arch_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-}
-
-const char *arch_describe(void)
-{
-	return arch_fsgsbase ? "x86-64, segment bases written by instruction" : "x86-64, segment bases by arch_prctl";
-}
-
 static uintptr_t base_get(int which)
 {
 	uintptr_t base = 0;
@@ -60,21 +53,28 @@ static uintptr_t base_get(int which)
 	return base;
 }
 
+void arch_probe(void)
+{
+	arch_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+	if (base_get(ARCH_GET_GS) != 0)
+		panic("the GS base is in use, perhaps by another copy of the library in this process");
+}
+
+const char *arch_describe(void)
+{
+	return arch_fsgsbase ? "x86-64, segment bases written by instruction" : "x86-64, segment bases by arch_prctl";
+}
+
 static void base_set(int which, uintptr_t base)
 {
 	if (syscall(SYS_arch_prctl, which, base) != 0)
 		panic("arch_prctl(0x%x, %#lx) failed", which, (unsigned long)base);
 }
 
-struct lwp *arch_lwp_slow(void)
-{
-	/* Also right before arch_probe(): no LWP has been made by then, and the base is 0. */
-	return (struct lwp *)base_get(ARCH_GET_GS);
-}
-
 void arch_lwp_set(struct lwp *lw)
 {
 	base_set(ARCH_SET_GS, (uintptr_t)lw);
+	*(uintptr_t *)(arch_tls() + arch_lwp_offset()) = lw != NULL;
 }
 
 uintptr_t arch_tls_slow(void)

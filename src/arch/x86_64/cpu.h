@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* cpu.h - x86-64: the LWP register is %gs, the thread pointer %fs */
+/*
+ * cpu.h - x86-64: the LWP register is %gs, the thread pointer %fs
+ *
+ * A kernel thread begins with the %gs of the one that made it. So a pthread that a user thread creates would take itself
+ * for the LWP of its creator. What it does not inherit is TLS: a word in each TLS block, arch_lwp_word, says whether the
+ * block belongs to the library. It is 0 in the block of a foreign thread, as the first value of any such variable. In
+ * the blocks of LWPs and user threads it is set once and never changes, so that a compiler may remember what it likes.
+ */
 #ifndef ARCH_X86_64_CPU_H
 #define ARCH_X86_64_CPU_H
 
@@ -13,7 +20,6 @@ struct thread;
 extern bool arch_fsgsbase;
 
 /* The system call instead. */
-struct lwp *arch_lwp_slow(void);
 uintptr_t arch_tls_slow(void);
 void arch_tls_set_slow(uintptr_t tls);
 
@@ -64,14 +70,27 @@ static inline struct thread *arch_thread(void)
 	return th;
 }
 
+/* From the thread pointer to arch_lwp_word, in every block (model initial-exec). */
+static inline uintptr_t arch_lwp_offset(void)
+{
+	uintptr_t offset;
+
+	__asm__("movq arch_lwp_word@gottpoff(%%rip), %0" : "=r"(offset));
+	return offset;
+}
+
+/* TLS is a block for LWPs and user threads. */
+static inline void arch_tls_adopt(uintptr_t tls)
+{
+	*(uintptr_t *)(tls + arch_lwp_offset()) = 1;
+}
+
 static inline struct lwp *arch_lwp_or_null(void)
 {
-	struct lwp *lw;
+	uintptr_t ours;
 
-	if (__builtin_expect(!arch_fsgsbase, 0))
-		return arch_lwp_slow();
-	__asm__ volatile("rdgsbase %0" : "=r"(lw));
-	return lw;
+	__asm__ volatile("movq %%fs:(%1), %0" : "=r"(ours) : "r"(arch_lwp_offset()));
+	return __builtin_expect(ours != 0, 1) ? arch_lwp() : 0;
 }
 
 void arch_lwp_set(struct lwp *lw);
