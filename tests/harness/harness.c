@@ -169,6 +169,12 @@ static void run_here(const struct harness_case *test)
 	}
 	if (!ell_run)
 		harness_fail(NULL, 0, "the library has no ell_run()");
+	if (test->vcpus) {
+		char number[12];
+
+		snprintf(number, sizeof(number), "%u", test->vcpus);
+		setenv("ELLULA_VCPUS", number, 1);
+	}
 
 	int err = ell_run(run_body_as_thread, (void *)test);
 

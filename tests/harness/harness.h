@@ -42,6 +42,7 @@ struct harness_case {
 	const char *dies; /* it must die by SIGABRT, having said this on stderr */
 	unsigned seconds; /* it may take; 0: HARNESS_SECONDS_DEFAULT */
 	bool in_run;	  /* the body is a user thread, started by ell_run() */
+	unsigned vcpus;	  /* that ell_run() starts; 0: as many as it likes */
 };
 
 #define HARNESS_SECONDS_DEFAULT 60
@@ -53,6 +54,14 @@ struct harness_case {
 #define HARNESS_DIES(text) .dies = (text)
 #define HARNESS_SECONDS(n) .seconds = (n)
 #define HARNESS_IN_RUN .in_run = true
+#define HARNESS_VCPUS(n) .vcpus = (n)
+
+/* Two cases: a user thread with one vCPU, and with two. */
+#define HARNESS_CASE_ON_1_AND_2(fn, ...)                                                                               \
+	{.name = #fn "_on_1_vcpu", .body = fn, ##__VA_ARGS__, .in_run = true, .vcpus = 1},                             \
+	{                                                                                                              \
+		.name = #fn "_on_2_vcpus", .body = fn, ##__VA_ARGS__, .in_run = true, .vcpus = 2                       \
+	}
 
 int harness_run(const char *name, const struct harness_case *cases, size_t count, int argc, char **argv);
 
