@@ -61,7 +61,8 @@ const struct op op_table[ELL_OP_COUNT] = {
 	[ELL_OP_CONNECT] = {"connect", OP_LONG, BOTH(IORING_OP_CONNECT, connect), CHECK(sockaddr)},
 	[ELL_OP_SEND] = {"send", OP_LONG, BOTH(IORING_OP_SEND, send), CHECK(send), STEP(send)},
 	[ELL_OP_RECV] = {"recv", OP_LONG, BOTH(IORING_OP_RECV, recv), CHECK(recv)},
-	[ELL_OP_SENDTO] = {"sendto", OP_LONG, BOTH(IORING_OP_SEND, sendto), CHECK(sendto), STEP(send)},
+	/* SEND takes an address since there is SENDMSG_ZC, and only that can be probed. */
+	[ELL_OP_SENDTO] = {"sendto", OP_LONG, BOTH(IORING_OP_SENDMSG_ZC, sendto), CHECK(sendto), STEP(send)},
 	[ELL_OP_RECVFROM] = {"recvfrom", OP_LONG, BOTH(IORING_OP_RECVMSG, recvfrom), CHECK(recv)},
 	[ELL_OP_SENDMSG] = {"sendmsg", OP_LONG, BOTH(IORING_OP_SENDMSG, sendmsg), CHECK(msghdr), STEP(sendmsg)},
 	[ELL_OP_RECVMSG] = {"recvmsg", OP_LONG, BOTH(IORING_OP_RECVMSG, recvmsg), CHECK(msghdr)},
