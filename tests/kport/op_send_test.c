@@ -203,6 +203,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	struct iovec iov = {.iov_base = NULL, .iov_len = 1};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	int file = open("file", O_RDWR | O_CREAT, 0600);
+	int64_t result;
 	int fds[2];
 
 	stream(fds);
@@ -219,8 +220,10 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	CHECK_EQ(do_sendmsg(fds[1], NULL, 0), -EFAULT);
 	CHECK_EQ(do_sendmsg(fds[1], (struct msghdr *)8, 0), -EFAULT);
 	CHECK_EQ(do_sendmsg(fds[1], &msg, 0), PLAIN(sendmsg(fds[1], &msg, 0)));
+	/* EMSGSIZE by the system call, and by io_uring since some version. */
 	msg.msg_iovlen = IOV_MAX + 1;
-	CHECK_EQ(do_sendmsg(fds[1], &msg, 0), PLAIN(sendmsg(fds[1], &msg, 0)));
+	result = do_sendmsg(fds[1], &msg, 0);
+	CHECK(result == -EMSGSIZE || (result == -EINVAL && way_is_submitted()));
 	msg.msg_iovlen = 0;
 	CHECK_EQ(do_sendmsg(file, &msg, 0), -ENOTSOCK);
 	close_both(fds);
