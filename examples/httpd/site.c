@@ -9,13 +9,26 @@
  * true when it was read; the others meanwhile get what there is. A file that changed is read anew into an entry of its
  * own, the old one lives on until the last response made of it has been sent.
  *
- * Ownership. An entry belongs to those who hold a reference: the table has one, each response under way has one.
+ * Looking up takes no lock. A lock in the path of every request is held by a thread that the kernel has just preempted
+ * now and then; with a kernel thread per connection all the others then queue up behind it, and the queue feeds itself.
+ * So a reader takes a reference first and looks second:
  *
- * Locks. One per bucket, held for the look-up and the count alone, never across a system call. Two threads that miss
- * the same file at once both read it, and the later one's stays in the table: simpler than making one wait for the
- * other.
+ *	reader					writer, who replaces the entry
+ *	1. reads the pointer in the table	1. stores another pointer in the table
+ *	2. adds a reference, unless there	2. drops the table's reference; whoever drops the
+ *	   is none (it is dead)			   last one frees what the entry holds
+ *	3. compares the path			3. the entry is used for another file: fills it,
+ *						   and then stores its first reference
  *
- * Bounds. BUCKETS times BUCKET_MAX entries; a full bucket gives up the entry that was checked longest ago.
+ * Between 1 and 2 of the reader all of the writer's steps may happen. It then has a reference to another file than it
+ * wants, which 3 shows, as all that is in an entry with a reference stays as it is. Hence entries are never given back
+ * to malloc() while the site is open: a pointer to one is always a pointer to one, dead or alive.
+ *
+ * Locks. One, for changing the table and for the list of dead entries; never held across a system call or a wait. Two
+ * threads that miss the same file at once both read it, and the later one's stays in the table: simpler than making one
+ * wait for the other.
+ *
+ * Bounds. BUCKETS times WAYS files; a full bucket gives up the one that was checked longest ago.
  *
  * Rejected: keeping the raw path of a request as the key, which saves decoding it, but lets a client fill the table
  * with spellings of one file; and remembering what is not there, which lets it do so with any path at all.
@@ -35,31 +48,33 @@
 #include "text.h"
 #include "threads.h"
 
-#define BUCKETS 256
-#define BUCKET_MAX 16
+#define BUCKETS 512
+#define WAYS 8
 #define INDEX "index.html"
 
 struct entry {
 	struct site_file file; /* first: the caller's pointer is ours */
-	struct entry *next;    /* in the bucket; guarded by its lock */
-	time_t checked;	       /* when it was last compared with the file; guarded by the lock of the bucket */
-	uint32_t refs;
-	dev_t dev; /* from here on: the same for ever */
+	struct site *site;
+	struct entry *next; /* of the dead; guarded by the lock */
+	uint32_t refs;	    /* 0: dead */
+	uint32_t hash;	    /* also without a reference */
+	time_t checked;	    /* when it was last compared with the file; whoever changes it does that */
+	dev_t dev;
 	ino_t ino;
 	struct timespec changed;
-	uint32_t hash;
 	size_t path_len;
-	char *path; /* what it was asked for by */
+	char *path; /* what it was asked for by; all that is allocated begins here */
 	char *real; /* the file that was found: the same, or the index in it */
 };
 
 struct bucket {
-	struct threads_lock lock;
-	struct entry *first;
+	struct entry *ways[WAYS]; /* each NULL or with a reference of the table's; changed under the lock */
 } __attribute__((aligned(64)));
 
 struct site {
 	int root;
+	struct threads_lock lock;
+	struct entry *dead;
 	struct bucket buckets[BUCKETS];
 };
 
@@ -97,26 +112,60 @@ static enum site_answer site_error(int error)
 	}
 }
 
-static void entry_free(struct entry *e)
+/* A dead entry, the caller's alone; NULL if there is no memory. */
+static struct entry *entry_new(struct site *site)
 {
+	struct entry *e;
+
+	threads_lock(&site->lock);
+	e = site->dead;
+	if (e)
+		site->dead = e->next;
+	threads_unlock(&site->lock);
+	if (!e) {
+		e = calloc(1, sizeof *e);
+		if (e)
+			e->site = site;
+	}
+	return e;
+}
+
+/* E has no references: frees what it holds. */
+static void entry_end(struct entry *e)
+{
+	struct site *site = e->site;
+
 	if (e->file.fd >= 0)
 		close(e->file.fd);
-	free(e);
+	free(e->path);
+	threads_lock(&site->lock);
+	e->next = site->dead;
+	site->dead = e;
+	threads_unlock(&site->lock);
 }
 
 void site_put(struct site_file *file)
 {
 	struct entry *e = (struct entry *)file;
 
-	/* Release: our reads of the entry come before it is freed; acquire: by whoever frees it. */
+	/*
+	 * Release: our reads of the entry come before its end; acquire: those of the others do, too, if it is we who
+	 * end it.
+	 */
 	if (__atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		entry_free(e);
+		entry_end(e);
 }
 
-static struct entry *entry_ref(struct entry *e)
+/* Adds a reference, unless E is dead. */
+static bool entry_ref(struct entry *e)
 {
-	__atomic_fetch_add(&e->refs, 1, __ATOMIC_RELAXED);
-	return e;
+	uint32_t refs = __atomic_load_n(&e->refs, __ATOMIC_RELAXED);
+
+	/* Acquire: what entry_make() wrote before it stored the first reference. */
+	while (refs)
+		if (__atomic_compare_exchange_n(&e->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 
 /* What a response says about a file, ready made, into TO; it ends where it returns. */
@@ -170,52 +219,51 @@ static ssize_t entry_read(int fd, char *to, size_t len)
 
 #define HEAD_MAX 512
 
-/* One allocation: the entry, the two paths, the header, and the content of a small file. FD is used up. */
-static enum site_answer entry_make(const char *path, size_t len, const char *index, int fd, const struct stat *st,
-				   struct entry **made)
+/*
+ * An entry with one reference, for the file behind FD, which is used up. One allocation holds the two paths, the
+ * header, and the content of a small file.
+ */
+static enum site_answer entry_make(struct site *site, const char *path, size_t len, const char *index, int fd,
+				   const struct stat *st, struct entry **made)
 {
 	size_t index_len = strlen(index), small = st->st_size <= SITE_BODY_MAX ? (size_t)st->st_size : 0;
-	struct entry *e = malloc(sizeof *e + len + 1 + len + index_len + 1 + HEAD_MAX + small);
-	char *space = (char *)(e + 1);
+	char *space = malloc(len + 1 + len + index_len + 1 + HEAD_MAX + small);
+	struct entry *e = space ? entry_new(site) : NULL;
+	enum site_answer answer = SITE_FILE;
 	ssize_t got;
 
 	if (!e) {
+		free(space);
 		close(fd);
 		return SITE_BUSY;
 	}
-	*e = (struct entry){
-		.file = {.fd = fd, .size = st->st_size, .modified = st->st_mtim.tv_sec},
-		.refs = 1,
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.changed = st->st_mtim,
-		.path = memcpy(space, path, len),
-		.path_len = len,
-		.real = memcpy(space + len + 1, path, len),
-	};
+	e->file = (struct site_file){.fd = fd, .size = st->st_size, .modified = st->st_mtim.tv_sec};
+	e->dev = st->st_dev;
+	e->ino = st->st_ino;
+	e->changed = st->st_mtim;
+	e->path_len = len;
+	e->path = memcpy(space, path, len);
 	e->path[len] = 0;
+	e->real = memcpy(space + len + 1, path, len);
 	memcpy(e->real + len, index, index_len + 1);
 	space = e->real + len + index_len + 1;
 	space = entry_head(e, space, space + HEAD_MAX);
-	if (st->st_size > SITE_BODY_MAX) {
-		*made = e;
-		return SITE_FILE;
+	if (st->st_size <= SITE_BODY_MAX) {
+		got = entry_read(fd, space, small);
+		if (got < 0)
+			answer = site_error(errno);
+		else if ((size_t)got < small)
+			answer = SITE_BUSY; /* cut in this very moment: the next request shall look again */
+		close(fd);
+		e->file.fd = -1;
+		e->file.body = space;
 	}
-	got = entry_read(fd, space, small);
-	/* Cut in this very moment: what was announced is not there, so the next request shall look again. */
-	if (got >= 0 && (size_t)got < small) {
-		entry_free(e);
-		return SITE_BUSY;
-	}
-	if (got < 0) {
-		enum site_answer answer = site_error(errno);
-
-		entry_free(e);
+	if (answer != SITE_FILE) {
+		entry_end(e);
 		return answer;
 	}
-	close(fd);
-	e->file.fd = -1;
-	e->file.body = space;
+	/* Release: pairs with the acquire in entry_ref(). */
+	__atomic_store_n(&e->refs, 1, __ATOMIC_RELEASE);
 	*made = e;
 	return SITE_FILE;
 }
@@ -237,7 +285,7 @@ static int site_index(const struct site *site, const char *path, size_t len)
 	return fd;
 }
 
-static enum site_answer site_load(const struct site *site, const char *path, size_t len, struct entry **made)
+static enum site_answer site_load(struct site *site, const char *path, size_t len, struct entry **made)
 {
 	int fd = site_descriptor(site, path, 0);
 	const char *index = "";
@@ -260,7 +308,7 @@ static enum site_answer site_load(const struct site *site, const char *path, siz
 	}
 	if (S_ISREG(st.st_mode)) {
 		fcntl(fd, F_SETFL, 0); /* now it may wait for the disk */
-		return entry_make(path, len, index, fd, &st, made);
+		return entry_make(site, path, len, index, fd, &st, made);
 	}
 	close(fd);
 	return SITE_FORBIDDEN;
@@ -288,96 +336,118 @@ static uint32_t site_hash(const char *path, size_t len)
 	return hash ^ hash >> 15;
 }
 
-/* The link that points to the entry of PATH, or to NULL at the end. The lock of the bucket is held. */
-static struct entry **bucket_find(struct bucket *b, uint32_t hash, const char *path, size_t len)
+/* The entry of PATH, with a reference of the caller's; or NULL. */
+static struct entry *bucket_get(const struct bucket *b, uint32_t hash, const char *path, size_t len)
 {
-	struct entry **link = &b->first;
+	size_t i;
 
-	while (*link && !((*link)->hash == hash && (*link)->path_len == len && !memcmp((*link)->path, path, len)))
-		link = &(*link)->next;
-	return link;
+	for (i = 0; i < WAYS; i++) {
+		struct entry *e = __atomic_load_n(&b->ways[i], __ATOMIC_ACQUIRE);
+
+		if (!e || __atomic_load_n(&e->hash, __ATOMIC_RELAXED) != hash || !entry_ref(e))
+			continue;
+		if (e->path_len == len && !memcmp(e->path, path, len))
+			return e;
+		site_put(&e->file);
+	}
+	return NULL;
 }
 
-/* Takes out and returns the entry at LINK, with the table's reference. The lock of the bucket is held. */
-static struct entry *bucket_take(struct entry **link)
+/* The way for an entry of PATH: where there is one, or one that is free, or that of whom we can spare. Locked. */
+static struct entry **bucket_way(struct bucket *b, const struct entry *fresh)
 {
-	struct entry *e = *link;
+	struct entry **best = &b->ways[0], **way;
 
-	if (e)
-		*link = e->next;
-	return e;
+	for (way = b->ways; way < b->ways + WAYS; way++) {
+		const struct entry *e = *way;
+
+		if (e && e->hash == fresh->hash && !strcmp(e->path, fresh->path))
+			return way;
+		if (*best && (!e || e->checked < (*best)->checked))
+			best = way;
+	}
+	return best;
+}
+/* Puts FRESH in, with a reference of the table's. */
+static void bucket_put(struct site *site, struct bucket *b, struct entry *fresh)
+{
+	struct entry **way, *old;
+
+	entry_ref(fresh);
+	threads_lock(&site->lock);
+	way = bucket_way(b, fresh);
+	old = *way;
+	__atomic_store_n(way, fresh, __ATOMIC_RELEASE);
+	threads_unlock(&site->lock);
+	if (old)
+		site_put(&old->file);
 }
 
-/* Takes out the entry that was checked longest ago, if the bucket is full. Its lock is held. */
-static struct entry *bucket_evict(struct bucket *b)
+/* Takes OLD out, if it is still there. */
+static void bucket_drop(struct site *site, struct bucket *b, struct entry *old)
 {
-	struct entry **link, **oldest = &b->first;
-	unsigned count = 0;
+	bool found = false;
+	size_t i;
 
-	for (link = &b->first; *link; link = &(*link)->next, count++)
-		if ((*link)->checked < (*oldest)->checked)
-			oldest = link;
-	return count < BUCKET_MAX ? NULL : bucket_take(oldest);
+	threads_lock(&site->lock);
+	for (i = 0; i < WAYS && !found; i++)
+		if (b->ways[i] == old) {
+			__atomic_store_n(&b->ways[i], NULL, __ATOMIC_RELEASE);
+			found = true;
+		}
+	threads_unlock(&site->lock);
+	if (found)
+		site_put(&old->file);
+}
+
+/* May E be used as it is? If it was not compared with the file in this second, one caller does that. */
+static bool site_fresh(const struct site *site, struct entry *e, time_t now)
+{
+	time_t checked = __atomic_load_n(&e->checked, __ATOMIC_RELAXED);
+
+	return checked == now ||
+	       !__atomic_compare_exchange_n(&e->checked, &checked, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+	       site_same(site, e);
 }
 
 enum site_answer site_get(struct site *site, const char *path, size_t len, time_t now, struct site_file **file)
 {
 	uint32_t hash = site_hash(path, len);
 	struct bucket *b = &site->buckets[hash % BUCKETS];
-	struct entry *e, *fresh = NULL, *old = NULL, *evicted = NULL;
-	bool check = false;
+	struct entry *e = bucket_get(b, hash, path, len), *fresh = NULL;
 	enum site_answer answer;
 
-	threads_lock(&b->lock);
-	e = *bucket_find(b, hash, path, len);
-	if (e) {
-		entry_ref(e);
-		check = e->checked != now;
-		e->checked = now;
-	}
-	threads_unlock(&b->lock);
-	if (e && (!check || site_same(site, e))) {
+	if (e && site_fresh(site, e, now)) {
 		*file = &e->file;
 		return SITE_FILE;
 	}
+	answer = site_load(site, path, len, &fresh);
+	if (answer == SITE_FILE) {
+		__atomic_store_n(&fresh->hash, hash, __ATOMIC_RELAXED);
+		__atomic_store_n(&fresh->checked, now, __ATOMIC_RELAXED);
+		bucket_put(site, b, fresh);
+		*file = &fresh->file;
+	} else if (e) {
+		bucket_drop(site, b, e);
+	}
 	if (e)
 		site_put(&e->file);
-
-	answer = site_load(site, path, len, &fresh);
-	threads_lock(&b->lock);
-	old = bucket_take(bucket_find(b, hash, path, len));
-	if (fresh) {
-		evicted = bucket_evict(b);
-		fresh->hash = hash;
-		fresh->checked = now;
-		fresh->next = b->first;
-		b->first = entry_ref(fresh);
-		*file = &fresh->file;
-	}
-	threads_unlock(&b->lock);
-	if (old)
-		site_put(&old->file);
-	if (evicted)
-		site_put(&evicted->file);
 	return answer;
 }
 
 struct site *site_open(const char *root)
 {
 	struct site *site = aligned_alloc(_Alignof(struct site), sizeof *site);
-	size_t i;
 
 	if (!site)
 		return NULL;
+	memset(site, 0, sizeof *site);
 	site->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (site->root < 0) {
 		free(site);
 		return NULL;
 	}
-	for (i = 0; i < BUCKETS; i++) {
-		threads_lock_init(&site->buckets[i].lock);
-		site->buckets[i].first = NULL;
-	}
+	threads_lock_init(&site->lock);
 	return site;
 }
 
@@ -386,9 +456,13 @@ void site_close(struct site *site)
 	struct entry *e;
 	size_t i;
 
-	for (i = 0; i < BUCKETS; i++)
-		while ((e = bucket_take(&site->buckets[i].first)))
+	for (i = 0; i < BUCKETS * WAYS; i++)
+		if ((e = site->buckets[i / WAYS].ways[i % WAYS]))
 			site_put(&e->file);
+	while ((e = site->dead)) {
+		site->dead = e->next;
+		free(e);
+	}
 	close(site->root);
 	free(site);
 }
