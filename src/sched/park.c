@@ -85,9 +85,9 @@ static uint64_t number_of(park_ticket ticket)
 park_ticket park_prepare(void)
 {
 	struct thread *th = thread_current();
-	uint64_t number = ((th->th_wait >> STATE_BITS) + 1) & NUMBER_MASK;
+	uint64_t number = ((load_relaxed(&th->th_wait) >> STATE_BITS) + 1) & NUMBER_MASK;
 
-	ASSERT_SLOW((th->th_wait & STATE_MASK) == AWAKE);
+	ASSERT_SLOW((load_relaxed(&th->th_wait) & STATE_MASK) == AWAKE);
 	/* 0 is no ticket. */
 	number += number == 0;
 	store_release(&th->th_wait, number << STATE_BITS | ARMED);
@@ -220,10 +220,14 @@ bool park_unpark_here(park_ticket ticket)
 {
 	struct thread *th = thread_of(ticket);
 	uint64_t wait = load_acquire(&th->th_wait);
+	const struct vcpu *home;
 
 	/* One that is not asleep yet finds its wake-up itself, at a time and on an LWP of its own. */
-	if (wait >> STATE_BITS != number_of(ticket) || (wait & STATE_MASK) != PARKED || th->th_kind == THREAD_FOREIGN ||
-	    (th->th_vcpu && th->th_vcpu != vcpu_self()))
+	if (wait >> STATE_BITS != number_of(ticket) || (wait & STATE_MASK) != PARKED ||
+	    load_relaxed(&th->th_kind) == THREAD_FOREIGN)
+		return false;
+	home = load_relaxed(&th->th_vcpu);
+	if (home && home != vcpu_self())
 		return false;
 	/* ORD park-4: pairs with ORD park-3 */
 	if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | WOKEN))

@@ -64,7 +64,7 @@ struct thread *thread_take(struct slot_pool *pool, struct slot_cache *cache, enu
 		th->th_stack_high = slot_high(&th->th_slot);
 		store_release(&thread_table[number], th);
 	}
-	th->th_kind = (uint8_t)kind;
+	store_relaxed(&th->th_kind, (uint8_t)kind);
 	th->th_why = PARK_NOT;
 	th->th_uses = (th->th_uses + 1) & ((UINT64_C(1) << USES_BITS) - 1);
 	th->th_uses += th->th_uses == 0;

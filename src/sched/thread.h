@@ -55,7 +55,10 @@ struct thread {
 	char *th_stack_low; /* the stack, without guard */
 	char *th_stack_high;
 	void *th_fiber; /* for the sanitizers */
-	char th_name[ELL_NAME_MAX];
+	union {
+		char th_name[ELL_NAME_MAX];
+		uint64_t th_name_words[ELL_NAME_MAX / 8]; /* others read it while it may change */
+	};
 };
 
 /* Ids and tickets end with the index. */

@@ -42,10 +42,11 @@ static int find_pool(const struct ell_attr *attr, struct slot_pool **pool)
 
 void thread_name_copy(struct thread *th, const char *name)
 {
-	size_t n = strnlen(name, sizeof(th->th_name) - 1);
+	uint64_t words[ARRAY_SIZE(th->th_name_words)] = {0};
 
-	memcpy(th->th_name, name, n);
-	th->th_name[n] = '\0';
+	memcpy(words, name, strnlen(name, ELL_NAME_MAX - 1));
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		store_relaxed(&th->th_name_words[i], words[i]);
 }
 
 /* The first function of each thread. */
@@ -58,7 +59,7 @@ static void thread_main(void *previous)
 	if (th->th_tls)
 		tls_enter(th->th_tls_used);
 	else if (!th->th_vcpu)
-		th->th_vcpu = vcpu_self();
+		store_relaxed(&th->th_vcpu, vcpu_self());
 	th->th_tls_used = true;
 	ell_exit(th->th_fn(th->th_arg));
 }
@@ -98,13 +99,12 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 		thread_give(th, cache);
 		return error;
 	}
-	th->th_vcpu = attr->vcpu == ELL_VCPU_ANY ? NULL : &runtime.rt_vcpus[attr->vcpu];
+	store_relaxed(&th->th_vcpu, attr->vcpu == ELL_VCPU_ANY ? NULL : &runtime.rt_vcpus[attr->vcpu]);
 	th->th_last = NULL;
 	th->th_errno = 0;
 	th->th_fn = fn;
 	th->th_arg = arg;
-	th->th_permit = 0;
-	th->th_join = join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE);
+	store_relaxed(&th->th_join, join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE));
 	thread_name_copy(th, attr->name ? attr->name : "thread");
 	arch_context_make(&th->th_ctx, stack_top(th), thread_main);
 	sanitizer_thread_begin(th);

@@ -114,7 +114,7 @@ EXPORT int ell_join_until(ell_thread thread, void **result, ell_time until)
 		return ESRCH;
 	if (th == thread_current())
 		return EDEADLK;
-	if (th->th_kind != THREAD_USER)
+	if (load_relaxed(&th->th_kind) != THREAD_USER)
 		return EINVAL;
 	if (load_acquire(&th->th_join) != join_word(thread, JOIN_ENDED))
 		error = wait_for_end(th, thread, until);
@@ -133,7 +133,7 @@ EXPORT int ell_detach(ell_thread thread)
 
 	if (!th)
 		return ESRCH;
-	if (th->th_kind != THREAD_USER)
+	if (load_relaxed(&th->th_kind) != THREAD_USER)
 		return EINVAL;
 	if (cas_acq_rel(&th->th_join, &join, join_word(thread, JOIN_DETACHED)))
 		return 0;

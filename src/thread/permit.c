@@ -2,12 +2,16 @@
 /*
  * permit.c - park and unpark for everybody: a permit, at most one
  *
- * States of th_permit: NONE; GIVEN; or the ticket of the thread, which waits for it, times two.
+ * th_permit holds a state and, above it, how often the descriptor was used, which is in the id, too; or in the state
+ * WAITED the ticket of the thread.
  *
- *	NONE -> ticket		the thread
- *	ticket -> NONE		the thread, when its deadline has passed; or an unpark, which then ends the sleep
+ *	NONE -> WAITED		the thread
+ *	WAITED -> NONE		the thread, when its deadline has passed; or an unpark, which then ends the sleep
  *	NONE -> GIVEN		an unpark
  *	GIVEN -> NONE		the thread
+ *
+ * What an earlier user of the descriptor has left, or gets from an unpark that comes too late, has another number, and
+ * is as good as NONE. An unpark that finds WAITED asks whose it is: if the id is still in use then, it is that thread's.
  */
 #include <errno.h>
 
@@ -15,36 +19,43 @@
 #include "base/compiler.h"
 #include "sched/current.h"
 
-enum { NONE, GIVEN };
+enum permit_state { NONE, GIVEN, WAITED, STATE_BITS = 2, STATE_MASK = 3 };
 
-static bool consume(struct thread *th)
+static uint64_t word_of(ell_thread id, enum permit_state state)
 {
-	uint64_t given = GIVEN;
+	return id >> THREAD_INDEX_BITS << STATE_BITS | state;
+}
 
-	return cas_acq_rel(&th->th_permit, &given, NONE);
+/* Takes the permit of TH, the caller, if there is one; else its word becomes WAITED: false. */
+static bool consume_or_wait(struct thread *th, uint64_t waited)
+{
+	const uint64_t given = word_of(th->th_id, GIVEN);
+	uint64_t old = load_relaxed(&th->th_permit);
+
+	while (!cas_acq_rel(&th->th_permit, &old, old == given ? word_of(th->th_id, NONE) : waited))
+		;
+	return old == given;
 }
 
 EXPORT bool ell_park_until(ell_time until)
 {
 	struct thread *th = thread_current();
 
-	while (!consume(th)) {
+	for (;;) {
 		park_ticket ticket = park_prepare();
-		uint64_t mine = ticket << 1;
-		uint64_t none = NONE;
+		uint64_t waited = ticket << STATE_BITS | WAITED;
 
-		if (!cas_acq_rel(&th->th_permit, &none, mine)) {
+		if (consume_or_wait(th, waited)) {
 			park_cancel(ticket);
-			continue;
+			return true;
 		}
 		if (park_commit(ticket, PARK_PERMIT, until))
 			return true;
-		/* An unpark that took the ticket and found the sleep over gives the permit instead. */
-		if (cas_acq_rel(&th->th_permit, &mine, NONE))
+		if (cas_acq_rel(&th->th_permit, &waited, word_of(th->th_id, NONE)))
 			return false;
+		/* An unpark took the ticket, and found the sleep over: it gives the permit instead. */
 		until = ELL_FOREVER;
 	}
-	return true;
 }
 
 EXPORT void ell_park(void)
@@ -61,12 +72,14 @@ EXPORT int ell_unpark(ell_thread thread)
 		return ESRCH;
 	old = load_acquire(&th->th_permit);
 	for (;;) {
-		uint64_t new = old <= GIVEN ? GIVEN : NONE;
+		bool waits = (old & STATE_MASK) == WAITED;
 
-		if (!cas_acq_rel(&th->th_permit, &old, new))
+		if (waits && load_acquire(&th->th_id) != thread)
+			return ESRCH;
+		if (!cas_acq_rel(&th->th_permit, &old, word_of(thread, waits ? NONE : GIVEN)))
 			continue;
-		if (old <= GIVEN || park_unpark(old >> 1))
+		if (!waits || park_unpark(old >> STATE_BITS))
 			return 0;
-		old = NONE;
+		old = word_of(thread, NONE);
 	}
 }
