@@ -25,7 +25,14 @@
 #define fetch_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define fetch_or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define fetch_and_seq_cst(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
+
+/* gcc warns that its thread sanitizer does not understand fences, and calls this all the same. */
+#ifdef __SANITIZE_THREAD__
+void __tsan_atomic_thread_fence(int order);
+#define fence_seq_cst() __tsan_atomic_thread_fence(__ATOMIC_SEQ_CST)
+#else
 #define fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
 
 /* Compare and swap: *OLD is what the word must hold; on failure *OLD becomes what it does hold. */
 #define cas_acquire(p, old, new)                                                                                       \
