@@ -26,9 +26,12 @@
 #include <ellula/ops.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -40,7 +43,7 @@
 #include "message/message.h"
 
 enum { SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT };
-enum { CHUNK = 65536 }; /* what a pipe holds by default */
+enum { CHUNK = 256 * 1024, DRAIN_LEAST = 4096 }; /* a pipe takes less if it holds less */
 
 enum sendfile_stage { START, FILL, ROOM, DRAIN, FAILED };
 
@@ -186,6 +189,24 @@ static uint64_t left_to_send(const struct ell_msg *m, const struct sendfile_note
 	return m->ms_len - notes->sent;
 }
 
+/*
+ * What FD can be expected to take without blocking. Of what is free in a socket's buffer half, for the kernel counts
+ * its overhead, too; the other kinds end a splice early by themselves, or never block for long.
+ */
+static uint32_t drain_size(int fd, uint32_t held)
+{
+	int size = 0, queued = 0;
+	socklen_t len = sizeof(size);
+	int room;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0)
+		return held;
+	room = (size - queued) / 2;
+	if (room < DRAIN_LEAST)
+		room = DRAIN_LEAST;
+	return held < (uint32_t)room ? held : (uint32_t)room;
+}
+
 void op_sendfile_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 {
 	struct sendfile_notes notes = notes_of(m);
@@ -203,7 +224,7 @@ void op_sendfile_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 		break;
 	case DRAIN:
 		/* Not SPLICE_F_MORE: if the file then turns out to have no more, its end would be held back. */
-		io_uring_prep_splice(sqe, notes.in, -1, m->ms_fd, -1, notes.held, 0);
+		io_uring_prep_splice(sqe, notes.in, -1, m->ms_fd, -1, drain_size(m->ms_fd, notes.held), 0);
 		break;
 	case FAILED:
 		io_uring_prep_nop(sqe);

@@ -18,9 +18,10 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-enum { PIPES_KEPT = 16 };
+enum { PIPES_KEPT = 16, LARGE = 256 * 1024 };
 
 static uint64_t kept[PIPES_KEPT];
+static uint32_t count; /* that exist */
 static uint8_t generation;
 
 /* Two descriptors are never equal, so this is never 0. */
@@ -45,6 +46,9 @@ int pipes_get(struct pipe_pair *pipe)
 	}
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
+	/* If it may not be large, it does as it is. */
+	if (fetch_add_relaxed(&count, 1) < PIPES_KEPT)
+		fcntl(fds[0], F_SETPIPE_SZ, LARGE);
 	pipe->pp_in = fds[0];
 	pipe->pp_out = fds[1];
 	return 0;
@@ -62,12 +66,15 @@ bool pipes_put(const struct pipe_pair *pipe, bool empty)
 	}
 	close(pipe->pp_in);
 	close(pipe->pp_out);
+	if (ours)
+		fetch_add_relaxed(&count, -1u);
 	return ours;
 }
 
 void pipes_forget(void)
 {
 	generation++;
+	count = 0;
 	for (size_t i = 0; i < PIPES_KEPT; i++) {
 		uint64_t word = xchg_acq_rel(&kept[i], 0);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* op_splice_test.c - splice, tee and sendfile do what the system calls do, and lose nothing */
+#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -328,6 +329,66 @@ static void a_revoked_sendfile_can_be_continued(void)
 	way_run(WAY_WAIT, continue_revoked);
 }
 
+static unsigned kernel_workers(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	unsigned count = 0;
+
+	CHECK(tasks);
+	while ((task = readdir(tasks))) {
+		char path[320], name[32] = {0};
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
+		fd = open(path, O_RDONLY);
+		if (fd >= 0 && read(fd, name, sizeof(name) - 1) > 0)
+			count += strncmp(name, "iou-wrk", 7) == 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	closedir(tasks);
+	return count;
+}
+
+static void stall_many(void)
+{
+	enum { STALLED = 100 };
+	static struct ell_msg m[STALLED];
+	static int64_t off[STALLED];
+	const int little = 16384;
+	int fds[STALLED][2];
+	int in = pattern_file();
+	unsigned workers;
+
+	for (int i = 0; i < STALLED; i++) {
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+		CHECK_EQ(setsockopt(fds[i][1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+		ell_msg_sendfile(&m[i], fds[i][1], in, &off[i], SIZE);
+		CHECK_EQ(ell_msg_send(&m[i]), 0);
+	}
+	/* Until all the sockets are full. */
+	CHECK_EQ(ell_msg_wait(&m[0], ell_after(300 * ELL_MSEC)), -ETIMEDOUT);
+	workers = kernel_workers();
+	NOTE("%u workers", workers);
+	CHECK(workers < 8);
+	for (int i = 0; i < STALLED; i++) {
+		CHECK_EQ(ell_msg_revoke(&m[i]), 0);
+		CHECK_EQ(ell_msg_wait(&m[i], ELL_FOREVER), 0);
+		CHECK(m[i].ms_result > 0 && m[i].ms_result < SIZE);
+		CHECK_EQ(m[i].ms_result, off[i]);
+		close_both(fds[i]);
+	}
+	close(in);
+}
+
+static void slow_receivers_occupy_no_kernel_workers(void)
+{
+	if (getenv("ELLULA_UNPROBE"))
+		SKIP("a helper is occupied");
+	way_run(WAY_WAIT, stall_many);
+}
+
 /* io_uring needs a pipe; the system call has one of its own. */
 WAYS(sendfile_without_a_descriptor_for_its_pipe_says_so)
 {
@@ -361,6 +422,7 @@ int main(int argc, char **argv)
 		WAYS_CASES(sendfile_refuses_what_the_system_call_refuses),
 		WAYS_CASES(sendfile_that_is_cut_off_says_how_far_it_came),
 		HARNESS_CASE(a_revoked_sendfile_can_be_continued, HARNESS_IN_RUN),
+		HARNESS_CASE(slow_receivers_occupy_no_kernel_workers, HARNESS_IN_RUN),
 		WAYS_CASES(sendfile_without_a_descriptor_for_its_pipe_says_so),
 	};
 

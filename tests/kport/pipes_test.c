@@ -58,6 +58,27 @@ static void few_are_kept(void)
 	pipes_forget();
 }
 
+static void only_some_are_large(void)
+{
+	struct pipe_pair pipes[MORE_THAN_ARE_KEPT];
+	int fds[2], small;
+
+	CHECK_EQ(pipe(fds), 0);
+	small = fcntl(fds[0], F_GETPIPE_SZ);
+	for (int i = 0; i < MORE_THAN_ARE_KEPT; i++)
+		CHECK_EQ(pipes_get(&pipes[i]), 0);
+	CHECK(fcntl(pipes[0].pp_in, F_GETPIPE_SZ) > small);
+	CHECK_EQ(fcntl(pipes[MORE_THAN_ARE_KEPT - 1].pp_in, F_GETPIPE_SZ), small);
+	for (int i = 0; i < MORE_THAN_ARE_KEPT; i++)
+		CHECK(pipes_put(&pipes[i], false));
+	/* And again, when those are gone. */
+	CHECK_EQ(pipes_get(&pipes[0]), 0);
+	CHECK(fcntl(pipes[0].pp_in, F_GETPIPE_SZ) > small);
+	CHECK(pipes_put(&pipes[0], false));
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void without_descriptors_there_is_an_error(void)
 {
 	struct rlimit none = {.rlim_cur = 3, .rlim_max = 3};
@@ -107,6 +128,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(an_empty_pipe_is_used_again),
 		HARNESS_CASE(a_pipe_with_data_in_it_is_closed),
 		HARNESS_CASE(few_are_kept),
+		HARNESS_CASE(only_some_are_large),
 		HARNESS_CASE(without_descriptors_there_is_an_error),
 		HARNESS_CASE(a_child_has_pipes_of_its_own),
 	};
