@@ -9,6 +9,7 @@
  */
 #include "mem/tls_layout.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -41,7 +42,16 @@ extern const ptrdiff_t __rseq_offset __attribute__((weak));
 enum { LOW = 0, HIGH = DESCRIPTOR };
 enum { HEADER_DTV = 8, HEADER_SELF = 16, HEADER_THREADS = 24, HEADER_STACK_GUARD = 40, HEADER_POINTER_GUARD = 48 };
 #else
-enum { LOW = -DESCRIPTOR, HIGH = 0 };
+/* There may be nothing below the descriptor. How large it is glibc tells libthread_db by this name. */
+static ptrdiff_t descriptor_size(void)
+{
+	const uint32_t *size = dlsym(RTLD_DEFAULT, "_thread_db_sizeof_pthread");
+
+	return size ? (ptrdiff_t)*size : 0;
+}
+
+#define LOW (-descriptor_size())
+enum { HIGH = 0 };
 enum { HEADER_DTV = 0 };
 #endif
 
