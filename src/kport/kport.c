@@ -6,6 +6,7 @@
 #include "message/message.h"
 
 struct kport_above kport_above;
+bool kport_able[ELL_OP_COUNT];
 
 /* Adds M to the posted chain at *HEAD by its field LINK. ORD kport-3: pairs with ORD kport-4, the LWP's exchange. */
 #define POST(head, m, link)                                                                                            \
@@ -31,11 +32,11 @@ struct kport_above kport_above;
 
 void kport_send(struct kport *kp, struct ell_msg *m)
 {
-	m->ms_home = kp;
-	if (LIKELY(kport_above.self() == kp)) {
-		kp->kp_ops->send(kp, m);
+	if (kport_above.self() == kp) {
+		kport_send_here(kp, m);
 		return;
 	}
+	m->ms_home = kp;
 	POST(&kp->kp_sent, m, ms_next);
 	kport_wake(kp);
 }

@@ -72,6 +72,13 @@ struct kport_above {
 
 extern struct kport_above kport_above;
 
+/* M, which is SENT, goes to KP, that of the LWP that runs us. Context: T V. */
+static inline void kport_send_here(struct kport *kp, struct ell_msg *m)
+{
+	m->ms_home = kp;
+	kp->kp_ops->send(kp, m);
+}
+
 /* M, of KP's LWP or of another, is to be sent or revoked. Context: T V F. */
 void kport_send(struct kport *kp, struct ell_msg *m);
 void kport_revoke(struct kport *kp, struct ell_msg *m);
@@ -98,7 +105,12 @@ struct kport *kport_create(unsigned number, int *error);
 /* Which back end it is and what it found, for people. Valid once one exists. */
 const char *kport_describe(void);
 
-/* Can the kernel port do OP itself, or must a helper LWP? Valid once one kernel port exists. */
-bool kport_can(enum ell_op op);
+/* Can the kernel port do an operation itself, or must a helper LWP? Written when the first kernel port is made. */
+extern bool kport_able[ELL_OP_COUNT];
+
+static inline bool kport_can(enum ell_op op)
+{
+	return kport_able[op];
+}
 
 #endif

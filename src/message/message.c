@@ -17,6 +17,9 @@
  *	reply	the kernel port that executes it, once, with the operation's own result or -ECANCELED
  *	take	the receiver of its reply port, or the thread that waited for it
  *
+ * A message of the short class (kport/op.h) is SHORT instead of SENT. It ends by itself, so a revoke leaves it alone;
+ * and so nobody races with its reply, which is a plain store if it goes to a port.
+ *
  * A request from thread to thread (ELL_OP_USER) makes one more step: its receiver moves it from SENT to HELD when it
  * takes it from the port, or from REVOKING at once to REPLIED, with -ECANCELED; and a revoke moves it from HELD to
  * UNWANTED, which is a hint to the receiver: ell_msg_reply() ends both.
@@ -55,6 +58,7 @@ struct message_above message_above;
 static const char *const state_names[MESSAGE_STATES] = {
 	[MESSAGE_IDLE] = "idle",
 	[MESSAGE_SENT] = "sent",
+	[MESSAGE_SHORT] = "sent",
 	[MESSAGE_REVOKING] = "being revoked",
 	[MESSAGE_HELD] = "in its receiver's hands",
 	[MESSAGE_UNWANTED] = "in its receiver's hands, revoked",
@@ -81,39 +85,6 @@ EXPORT void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag)
 	*m = (struct ell_msg){.ms_tag = tag, .ms_port = port};
 }
 
-void message_prep(struct ell_msg *m, enum ell_op op)
-{
-	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
-		message_abuse(m, "preparing a message that is not idle");
-	m->ms_op = (uint16_t)op;
-	m->ms_mark = 0;
-	m->ms_fd = -1;
-	m->ms_fd2 = -1;
-	m->ms_opflags = 0;
-	m->ms_addr = NULL;
-	m->ms_addr2 = NULL;
-	m->ms_len = 0;
-	m->ms_off = 0;
-}
-
-void message_to_sent(struct ell_msg *m)
-{
-	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
-		message_abuse(m, "sending a message that is not idle");
-	m->ms_gen++;
-	m->ms_work = 0;
-	m->ms_home = NULL;
-	store_relaxed(&m->ms_state, MESSAGE_SENT);
-}
-
-static inline void deliver(struct ell_port *port, struct ell_msg *m, uint64_t old)
-{
-	if (port)
-		port_push(port, m);
-	else if (old >> MESSAGE_STATE_BITS)
-		message_above.unpark(old >> MESSAGE_STATE_BITS);
-}
-
 void message_reply(struct ell_msg *m, int64_t result)
 {
 	struct ell_port *port = m->ms_port;
@@ -127,28 +98,43 @@ void message_reply(struct ell_msg *m, int64_t result)
 		/* ORD message-2: pairs with ORD message-1 in message.h */
 	} while (!cas_acq_rel(&m->ms_state, &old, MESSAGE_REPLIED));
 
-	deliver(port, m, old);
+	if (port)
+		port_push(port, m);
+	else if (old >> MESSAGE_STATE_BITS)
+		message_above.unpark(old >> MESSAGE_STATE_BITS);
 }
 
-void message_finish(struct ell_msg *m, int64_t result)
+struct ell_port *message_finish_to(struct ell_msg *m, int64_t result)
 {
 	uint64_t old = load_relaxed(&m->ms_state);
 
 	m->ms_result = result;
-	while ((old & MESSAGE_STATE_MASK) == MESSAGE_SENT) {
+	while ((old & MESSAGE_STATE_MASK) <= MESSAGE_SHORT && old) {
 		struct ell_port *port = m->ms_port;
 
 		/* ORD message-2: pairs with ORD message-1 in message.h */
-		if (!cas_acq_rel(&m->ms_state, &old, MESSAGE_REPLIED))
+		if (port && old == MESSAGE_SHORT)
+			store_release(&m->ms_state, MESSAGE_REPLIED);
+		else if (!cas_acq_rel(&m->ms_state, &old, MESSAGE_REPLIED))
 			continue;
-		deliver(port, m, old);
-		return;
+		if (!port && old >> MESSAGE_STATE_BITS)
+			message_above.unpark(old >> MESSAGE_STATE_BITS);
+		return port;
 	}
 	if (UNLIKELY((old & MESSAGE_STATE_MASK) != MESSAGE_REVOKING))
 		message_abuse(m, "finishing what was not sent");
 	/* ORD message-3: pairs with ORD message-4 */
 	if (fetch_or_seq_cst(&m->ms_work, WORK_FINISHED) & WORK_REVOKE_SEEN)
 		message_reply(m, result);
+	return NULL;
+}
+
+void message_finish(struct ell_msg *m, int64_t result)
+{
+	struct ell_port *port = message_finish_to(m, result);
+
+	if (port)
+		port_push(port, m);
 }
 
 bool message_revoke_seen(struct ell_msg *m)
@@ -158,13 +144,6 @@ bool message_revoke_seen(struct ell_msg *m)
 		return true;
 	message_reply(m, m->ms_result);
 	return false;
-}
-
-void message_taken(struct ell_msg *m)
-{
-	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_REPLIED))
-		message_abuse(m, "taking a reply that has not come");
-	store_relaxed(&m->ms_state, MESSAGE_IDLE);
 }
 
 bool message_to_revoking(struct ell_msg *m, enum message_state *state)
@@ -227,6 +206,8 @@ EXPORT int ell_msg_revoke(struct ell_msg *m)
 			message_above.revoke(m);
 		return 0;
 	}
+	if (state == MESSAGE_SHORT)
+		return 0;
 	return state == MESSAGE_IDLE ? -EINVAL : -EALREADY;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 
 /*
  * ms_state: the state in the low three bits, above it the ticket of the thread that waits for this very message, or 0.
@@ -16,6 +17,7 @@
 enum message_state {
 	MESSAGE_IDLE,	  /* the caller's */
 	MESSAGE_SENT,	  /* on its way */
+	MESSAGE_SHORT,	  /* the same, and it ends by itself, soon: a revoke changes nothing */
 	MESSAGE_REVOKING, /* on its way, and its sender has asked for an end */
 	MESSAGE_HELD,	  /* a request in the hands of its receiver */
 	MESSAGE_UNWANTED, /* the same, and its sender has asked for an end */
@@ -44,17 +46,38 @@ struct message_above {
 
 extern struct message_above message_above;
 
+/* Aborts with WHAT, M and its state. Context: any. */
+void message_abuse(const struct ell_msg *m, const char *what) __attribute__((noreturn, cold));
+
 /*
  * Begins to prepare M for OP: aborts if it is sent or not taken, clears its arguments. Tag and port stay.
  * Context: T F V.
  */
-void message_prep(struct ell_msg *m, enum ell_op op);
+static inline void message_prep(struct ell_msg *m, enum ell_op op)
+{
+	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
+		message_abuse(m, "preparing a message that is not idle");
+	m->ms_op = (uint16_t)op;
+	m->ms_mark = 0;
+	m->ms_fd = -1;
+	m->ms_fd2 = -1;
+	m->ms_opflags = 0;
+	m->ms_addr = NULL;
+	m->ms_addr2 = NULL;
+	m->ms_len = 0;
+	m->ms_off = 0;
+}
 
-/*
- * idle -> sent, aborts and names the message if it is in another state. ACTION is the word for the abort.
- * Context: T F V.
- */
-void message_to_sent(struct ell_msg *m);
+/* idle -> sent; aborts and names the message if it is in another state. Context: T F V. */
+static inline void message_to_sent(struct ell_msg *m)
+{
+	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
+		message_abuse(m, "sending a message that is not idle");
+	m->ms_gen++;
+	m->ms_work = 0;
+	m->ms_home = NULL;
+	store_relaxed(&m->ms_state, MESSAGE_SENT);
+}
 
 /*
  * Any state of a message on its way -> replied, with RESULT, and off to its reply port or to the thread that waits for
@@ -70,13 +93,24 @@ void message_reply(struct ell_msg *m, int64_t result);
 void message_finish(struct ell_msg *m, int64_t result);
 
 /*
+ * The same, but a message with a reply port is left to the caller to put there: the port, or NULL if nothing is left to
+ * do.
+ */
+struct ell_port *message_finish_to(struct ell_msg *m, int64_t result);
+
+/*
  * The revoke of M has reached the kernel port: true, and it is to be stopped, message_finish() is still to come; or
  * false, it has finished meanwhile and is replied to now. Context: T V F, once per revoke.
  */
 bool message_revoke_seen(struct ell_msg *m);
 
 /* replied -> idle. Context: T F V, the receiver of the reply. */
-void message_taken(struct ell_msg *m);
+static inline void message_taken(struct ell_msg *m)
+{
+	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_REPLIED))
+		message_abuse(m, "taking a reply that has not come");
+	store_relaxed(&m->ms_state, MESSAGE_IDLE);
+}
 
 /* sent -> revoking: true if this call did it. *STATE becomes what it was. Context: T F V. */
 bool message_to_revoking(struct ell_msg *m, enum message_state *state);
@@ -88,9 +122,6 @@ bool message_wait_begin(struct ell_msg *m, uint64_t ticket);
 
 /* Takes it away again. Context: T F. */
 void message_wait_end(struct ell_msg *m);
-
-/* Aborts with WHAT, M and its state. Context: any. */
-void message_abuse(const struct ell_msg *m, const char *what) __attribute__((noreturn, cold));
 
 /* Has the fields of a message in order? For debug builds. */
 bool message_is_valid(const struct ell_msg *m);

@@ -39,8 +39,6 @@
 #include "base/panic.h"
 #include "message/message.h"
 
-enum { PORT_MAGIC = 0x74726f70, PORT_DEAD = 0x64616564 };
-
 static bool is_ticket(uint64_t head)
 {
 	return head & 1;
@@ -51,13 +49,21 @@ const char *port_name(const struct ell_port *port)
 	return port->pt_name ? port->pt_name : "unnamed";
 }
 
-static void check(const struct ell_port *port)
+void port_abuse(const struct ell_port *port, uint64_t self)
 {
-	if (LIKELY(port->pt_magic == PORT_MAGIC))
-		return;
 	if (port->pt_magic == (uint32_t)PORT_DEAD)
 		panic("port %p \"%s\" is used after it was finished", (const void *)port, port_name(port));
-	panic("%p is not a port: ell_port_init() was not called, or something wrote over it", (const void *)port);
+	if (port->pt_magic != PORT_MAGIC)
+		panic("%p is not a port: ell_port_init() was not called, or something wrote over it",
+		      (const void *)port);
+	panic("port %p \"%s\": threads %llx and %llx receive from it at once", (const void *)port, port_name(port),
+	      (unsigned long long)load_relaxed(&port->pt_receiver), (unsigned long long)self);
+}
+
+static void check(const struct ell_port *port)
+{
+	if (UNLIKELY(port->pt_magic != PORT_MAGIC))
+		port_abuse(port, 0);
 }
 
 EXPORT void ell_port_init(struct ell_port *port, const char *name)
@@ -81,7 +87,7 @@ EXPORT int ell_port_finish(struct ell_port *port)
 	return 0;
 }
 
-void port_push(struct ell_port *port, struct ell_msg *m)
+void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
 {
 	uint64_t old = load_relaxed(&port->pt_head);
 	void (*upcall)(struct ell_port *, void *);
@@ -92,14 +98,19 @@ void port_push(struct ell_port *port, struct ell_msg *m)
 	upcall = port->pt_upcall;
 	arg = port->pt_arg;
 	do {
-		m->ms_next = is_ticket(old) ? NULL : (struct ell_msg *)(uintptr_t)old;
+		oldest->ms_next = is_ticket(old) ? NULL : (struct ell_msg *)(uintptr_t)old;
 		/* ORD port-1: pairs with ORD port-2 */
-	} while (!cas_acq_rel(&port->pt_head, &old, (uint64_t)(uintptr_t)m));
+	} while (!cas_acq_rel(&port->pt_head, &old, (uint64_t)(uintptr_t)newest));
 
 	if (is_ticket(old))
 		message_above.unpark(old >> 1);
 	else if (old == 0 && upcall)
 		upcall(port, arg);
+}
+
+void port_push(struct ell_port *port, struct ell_msg *m)
+{
+	port_push_chain(port, m, m);
 }
 
 /* Brings what is new to the receiver's own list: false if that is empty then. */
@@ -196,23 +207,6 @@ void port_wait_end(struct ell_port *port, uint64_t ticket)
 	uint64_t mine = ticket << 1 | 1;
 
 	cas_acq_rel(&port->pt_head, &mine, 0);
-}
-
-void port_enter(struct ell_port *port, uint64_t self)
-{
-	uint64_t other;
-
-	check(port);
-	other = load_relaxed(&port->pt_receiver);
-	if (UNLIKELY(other && other != self))
-		panic("port %p \"%s\": threads %llx and %llx receive from it at once", (void *)port, port_name(port),
-		      (unsigned long long)other, (unsigned long long)self);
-	store_relaxed(&port->pt_receiver, self);
-}
-
-void port_leave(struct ell_port *port)
-{
-	store_relaxed(&port->pt_receiver, 0);
 }
 
 EXPORT int ell_port_put(struct ell_port *port, struct ell_msg *m)

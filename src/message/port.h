@@ -7,8 +7,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+enum { PORT_MAGIC = 0x74726f70, PORT_DEAD = 0x64616564 };
+
+/* Aborts and says what is wrong with PORT or with its use by SELF. */
+void port_abuse(const struct ell_port *port, uint64_t self) __attribute__((noreturn, cold));
+
 /* Puts M, which nobody else has, into PORT; wakes who waits there. Context: T V F. */
 void port_push(struct ell_port *port, struct ell_msg *m);
+
+/* The same for a chain, linked by ms_next from NEWEST to OLDEST. */
+void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest);
 
 /*
  * The oldest message of PORT, NULL if there is none: a reply, taken; or a request, which is HELD now. A request that
@@ -29,8 +40,19 @@ void port_wait_end(struct ell_port *port, uint64_t ticket);
  * Marks SELF as the thread inside a receiving call of PORT, and its end. Aborts if another one is inside, or if there
  * is no such port. Context: T F V.
  */
-void port_enter(struct ell_port *port, uint64_t self);
-void port_leave(struct ell_port *port);
+static inline void port_enter(struct ell_port *port, uint64_t self)
+{
+	uint64_t other = load_relaxed(&port->pt_receiver);
+
+	if (UNLIKELY(port->pt_magic != PORT_MAGIC || (other && other != self)))
+		port_abuse(port, self);
+	store_relaxed(&port->pt_receiver, self);
+}
+
+static inline void port_leave(struct ell_port *port)
+{
+	store_relaxed(&port->pt_receiver, 0);
+}
 
 const char *port_name(const struct ell_port *port);
 

@@ -29,8 +29,8 @@ static inline struct thread *thread_current(void)
 void park_expire(park_ticket ticket);
 
 /*
- * TH has left, parking, and its context is saved: true; or false, somebody has woken it before, and it is ready. Context: T V,
- * whoever came next.
+ * TH has left, parking, and its context is saved: true; or false, somebody has woken it before, and it is ready.
+ * Context: T V, whoever came next.
  */
 bool park_settle(struct thread *th);
 

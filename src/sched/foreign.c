@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* foreign.c - kernel threads of the program's own, as threads that can wait and be woken */
 #include <pthread.h>
+#include <sys/prctl.h>
 
 #include "base/panic.h"
 #include "sched/current.h"
@@ -34,6 +35,8 @@ COLD static struct thread *adopt(void)
 
 	if (!th)
 		panic("no memory for the descriptor of a foreign thread");
+	/* The kernel's name for it fits. */
+	prctl(PR_GET_NAME, th->th_name);
 	pthread_once(&once, make_key);
 	pthread_setspecific(at_exit, th);
 	own = th;

@@ -11,8 +11,8 @@
  * the ring and from its own list in turn.
  *
  * Before all of them comes vc_next, the thread that the running one has just woken: its data is in the cache, and very
- * often the two talk to each other. RUNQ_IN_A_ROW_MAX times; then the queue has its turn, so that two that talk for ever
- * starve nobody.
+ * often the two talk to each other. RUNQ_IN_A_ROW_MAX times; then the queue has its turn, so that two that talk for
+ * ever starve nobody.
  *
  * With one vCPU there are no thieves, and plain loads and stores will do (rt_solo).
  *

@@ -14,8 +14,8 @@ enum ready_where {
 };
 
 /*
- * TH, which is not queued and not running, may run now. From an LWP it goes to that LWP's vCPU, unless it may not move; from
- * elsewhere to the inbox of the vCPU where it was. Context: T V F.
+ * TH, which is not queued and not running, may run now. From an LWP it goes to that LWP's vCPU, unless it may not move;
+ * from elsewhere to the inbox of the vCPU where it was. Context: T V F.
  */
 void sched_ready(struct thread *th, enum ready_where where);
 

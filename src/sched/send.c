@@ -59,6 +59,8 @@ static int send(struct ell_msg *m)
 	struct lwp *lw = arch_lwp_or_null();
 	int error = row->check ? row->check(m) : 0;
 
+	if (row->class == OP_SHORT)
+		store_relaxed(&m->ms_state, MESSAGE_SHORT);
 	if (UNLIKELY(error)) {
 		message_finish(m, error);
 	} else if (row->class == OP_TIME) {
@@ -69,8 +71,10 @@ static int send(struct ell_msg *m)
 		send_timer(m, lw);
 	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
 		helper_send(m);
+	} else if (LIKELY(lw != NULL)) {
+		kport_send_here(lw->lw_kport, m);
 	} else {
-		kport_send(LIKELY(lw != NULL) ? lw->lw_kport : runtime.rt_vcpus[0].vc_lwp->lw_kport, m);
+		kport_send(runtime.rt_vcpus[0].vc_lwp->lw_kport, m);
 	}
 	return 0;
 }

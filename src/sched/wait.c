@@ -188,5 +188,12 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 
 EXPORT struct ell_msg *ell_port_wait(struct ell_port *port, ell_time until)
 {
+	struct ell_msg *m;
+
+	port_enter(port, thread_current()->th_id);
+	m = port_take(port);
+	port_leave(port);
+	if (m)
+		return m;
 	return ell_port_wait_any(&port, 1, until, NULL);
 }

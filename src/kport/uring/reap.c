@@ -2,9 +2,8 @@
 /*
  * reap.c - from completions to replies
  *
- * Completions are first copied out of the ring, a batch at a time, and then acted on: a reply may run an upcall, which
- * may send messages, which may submit. It goes on until the ring is empty, because the kernel delivers deferred ones in
- * portions.
+ * A completion is taken out of the ring before it is acted on: a reply may run an upcall, which may send messages,
+ * which may submit. It goes on until the ring is empty, because the kernel delivers deferred ones in portions.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,30 +12,61 @@
 #include "kport/op.h"
 #include "kport/uring/uring.h"
 #include "message/message.h"
-
-enum { BATCH = 64 };
+#include "message/port.h"
 
 static struct uring *uring_of(struct kport *kp)
 {
 	return CONTAINER_OF(kp, struct uring, ur_kport);
 }
 
-static void reply(struct ell_msg *m, int64_t result)
+/* Replies to one port that were not put into it yet: with one locked instruction for all of them. */
+struct replies {
+	struct ell_port *port;
+	struct ell_msg *newest;
+	struct ell_msg *oldest;
+};
+
+static void replies_deliver(struct replies *rs)
 {
+	struct ell_port *port = rs->port;
+
+	/* An upcall of the port may come here again. */
+	rs->port = NULL;
+	if (port)
+		port_push_chain(port, rs->newest, rs->oldest);
+}
+
+static void replies_add(struct replies *rs, struct ell_port *port, struct ell_msg *m)
+{
+	if (rs->port != port) {
+		replies_deliver(rs);
+		*rs = (struct replies){.port = port, .oldest = m};
+	}
+	m->ms_next = rs->newest;
+	rs->newest = m;
+}
+
+static void reply(struct replies *rs, struct ell_msg *m, int64_t result)
+{
+	struct ell_port *port;
+
 	m->ms_mark &= (uint16_t)~MARK_IN_KERNEL;
 	if (UNLIKELY(m->ms_mark & MARK_CANCEL_WAITS)) {
 		m->ms_result = result;
 		m->ms_mark |= MARK_FINISHED;
 		return;
 	}
-	message_finish(m, result);
+	port = message_finish_to(m, result);
+	if (port)
+		replies_add(rs, port, m);
 }
 
-static void complete(struct uring *ur, uint64_t user_data, int32_t res, uint32_t flags)
+static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, int32_t res, uint32_t flags)
 {
 	struct ell_msg *m = (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1));
 	const struct op *row = &op_table[m->ms_op];
 	int64_t result = res;
+	bool watch;
 
 	if (UNLIKELY((uint16_t)m->ms_gen != user_data >> 48))
 		panic("io_uring: a completion (result %d) for message %p of another generation (%u, now %u)", res,
@@ -53,16 +83,18 @@ static void complete(struct uring *ur, uint64_t user_data, int32_t res, uint32_t
 			return;
 		}
 	}
-	reply(m, result);
-	if (m->ms_op == ELL_OP_WATCH)
+	/* With its reply a message may be gone; the memory of a watch is not. */
+	watch = m->ms_op == ELL_OP_WATCH;
+	reply(rs, m, result);
+	if (UNLIKELY(watch))
 		kport_above.event(m, res);
 }
 
-static void act(struct uring *ur, const struct io_uring_cqe *cqe)
+static inline void act(struct uring *ur, struct replies *rs, const struct io_uring_cqe *cqe)
 {
 	switch (cqe->user_data & KIND_MASK) {
 	case KIND_MESSAGE:
-		complete(ur, cqe->user_data, cqe->res, cqe->flags);
+		complete(ur, rs, cqe->user_data, cqe->res, cqe->flags);
 		break;
 	case KIND_WAKE:
 		/* From another ring the result is 0; from the eventfd's poll it is not, and the poll may have ended. */
@@ -76,33 +108,23 @@ static void act(struct uring *ur, const struct io_uring_cqe *cqe)
 	}
 }
 
-static unsigned take_batch(struct uring *ur, struct io_uring_cqe *batch)
-{
-	struct io_uring_cqe *cqe;
-	unsigned head, n = 0;
-
-	io_uring_for_each_cqe(&ur->ur_ring, head, cqe)
-	{
-		batch[n++] = *cqe;
-		if (n == BATCH)
-			break;
-	}
-	io_uring_cq_advance(&ur->ur_ring, n);
-	return n;
-}
-
 /* Replies to all that is in the ring: false if that was nothing. */
 static bool reap(struct uring *ur)
 {
-	struct io_uring_cqe batch[BATCH];
+	struct replies rs = {0};
+	struct io_uring_cqe *slot;
+	unsigned head;
 	bool any = false;
-	unsigned n;
 
-	while ((n = take_batch(ur, batch)) > 0) {
+	io_uring_for_each_cqe(&ur->ur_ring, head, slot)
+	{
+		const struct io_uring_cqe cqe = {.user_data = slot->user_data, .res = slot->res, .flags = slot->flags};
+
+		io_uring_cq_advance(&ur->ur_ring, 1);
+		act(ur, &rs, &cqe);
 		any = true;
-		for (unsigned i = 0; i < n; i++)
-			act(ur, &batch[i]);
 	}
+	replies_deliver(&rs);
 	return any;
 }
 

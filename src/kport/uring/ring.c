@@ -25,7 +25,7 @@
 #define IORING_SETUP_DEFER_TASKRUN (1U << 13)
 #endif
 
-enum { SQ_ENTRIES = 512, CQ_ENTRIES = 8192, OPS = 256 };
+enum { SQ_ENTRIES = 256, CQ_ENTRIES = 4096, OPS = 256 };
 
 static const unsigned flag_sets[] = {
 	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -81,6 +81,11 @@ static void probe(struct io_uring *ring, unsigned flags)
 	probed.features = ring->features;
 	probed.done = true;
 	unprobe();
+	for (unsigned op = 0; op < ELL_OP_COUNT; op++) {
+		const struct op *row = &op_table[op];
+
+		kport_able[op] = row->prep && row->uring >= 0 && ring_can((unsigned)row->uring);
+	}
 }
 
 bool ring_can(unsigned opcode)
@@ -177,11 +182,4 @@ struct kport *kport_create(unsigned number, int *error)
 		return NULL;
 	ur->ur_kport.kp_number = number;
 	return &ur->ur_kport;
-}
-
-bool kport_can(enum ell_op op)
-{
-	const struct op *row = &op_table[op];
-
-	return row->prep && row->uring >= 0 && ring_can((unsigned)row->uring);
 }

@@ -45,7 +45,7 @@ static bool enter(struct uring *ur)
 	return false;
 }
 
-static struct io_uring_sqe *get_sqe(struct uring *ur)
+static inline struct io_uring_sqe *get_sqe(struct uring *ur)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ur->ur_ring);
 
