@@ -16,12 +16,10 @@
 #include "kport/helper.h"
 #include "kport/kport.h"
 #include "kport/op.h"
+#include "kport/op_time.h"
 #include "message/message.h"
 #include "sched/current.h"
 #include "sched/sched.h"
-
-/* ELL_OP_TIMER: ms_off is a point in time, or with this flag in ms_opflags nanoseconds from the sending. */
-enum { TIMER_RELATIVE = 1 };
 
 _Static_assert(sizeof(struct timer) <= sizeof(((struct ell_msg *)NULL)->ms_scratch), "a timer fits in a message");
 
@@ -33,10 +31,11 @@ static struct timer *timer_of(struct ell_msg *m)
 static void send_timer(struct ell_msg *m, const struct lwp *lw)
 {
 	struct vcpu *vc = lw ? lw->lw_vcpu : &runtime.rt_vcpus[0];
+	ell_time when = m->ms_opflags & OP_TIMER_FROM_SEND ? ell_after((int64_t)m->ms_off) : (ell_time)m->ms_off;
 
 	m->ms_home = &vc->vc_wheel;
 	memset(m->ms_scratch, 0, sizeof(m->ms_scratch));
-	timer_start(&vc->vc_wheel, timer_of(m), (ell_time)m->ms_off, (uint64_t)(uintptr_t)m);
+	timer_start(&vc->vc_wheel, timer_of(m), when, (uint64_t)(uintptr_t)m);
 	if (UNLIKELY(!lw)) {
 		/* The wheel's owner may be about to sleep: ORD kport-2, as for what is posted. */
 		fence_seq_cst();
@@ -64,10 +63,6 @@ static int send(struct ell_msg *m)
 	if (UNLIKELY(error)) {
 		message_finish(m, error);
 	} else if (row->class == OP_TIME) {
-		if (m->ms_opflags & TIMER_RELATIVE) {
-			m->ms_off = (uint64_t)ell_after((int64_t)m->ms_off);
-			m->ms_opflags &= ~(uint32_t)TIMER_RELATIVE;
-		}
 		send_timer(m, lw);
 	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
 		helper_send(m);
