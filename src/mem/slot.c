@@ -36,6 +36,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
+#define SELF (-10001)	  /* PIDFD_SELF_THREAD_GROUP, Linux 6.14: needs no descriptor */
 
 enum { PAGE = 4096, COLOURS = 16, CHUNK_BYTES = 64 << 20, CHUNK_SLOTS_MIN = 64 };
 
@@ -52,7 +53,7 @@ static uint32_t complained;
 static COLD void complain_once(const char *what, const char *limit, int error)
 {
 	if (xchg_acq_rel(&complained, 1) == 0)
-		complain("no memory for stacks: %s: %s; the limit is %s", what, strerror(error), limit);
+		complain("no stack: %s: %s; the limit is %s", what, strerror(error), limit);
 }
 
 struct slot_pool *slot_pool_find(size_t size, size_t guard, size_t header, unsigned kind)
@@ -71,7 +72,9 @@ struct slot_pool *slot_pool_find(size_t size, size_t guard, size_t header, unsig
 		lock_release(&pools_lock);
 		return slot_pool_find(size, guard, header, kind);
 	}
-	if (n < SLOT_POOLS) {
+	if (n == SLOT_POOLS) {
+		complain_once("one more kind", "32 combinations of stack size, guard size and TLS", EAGAIN);
+	} else {
 		pool = &pools[n];
 		*pool = (struct slot_pool){
 			.sp_size = size, .sp_guard = guard, .sp_header = header, .sp_kind = kind, .sp_id = n};
@@ -125,16 +128,11 @@ static bool map_chunk_locked(struct slot_pool *pool)
 /* One system call for the same advice about each range; false where the kernel cannot do that. */
 static bool advise_all(const struct iovec *ranges, unsigned n, int advice)
 {
-	static int self = -1;
 	size_t bytes = 0;
 
-	if (self == -1)
-		self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (self < 0)
-		return false;
 	for (unsigned i = 0; i < n; i++)
 		bytes += ranges[i].iov_len;
-	return syscall(SYS_process_madvise, self, ranges, (size_t)n, advice, 0) == (ssize_t)bytes;
+	return syscall(SYS_process_madvise, SELF, ranges, (size_t)n, advice, 0) == (ssize_t)bytes;
 }
 
 static bool guard_one(char *at, size_t size)
