@@ -126,6 +126,7 @@ bool op_range_step(struct ell_msg *m, int64_t *result, bool revoked)
 			return true;
 		*result = -ECANCELED;
 	}
+	*result = op_outcome(*result, revoked);
 	if (*result == 0 && m->ms_scratch[1])
 		*result = -ENOMEM;
 	op_steps_clear(m);

@@ -99,9 +99,15 @@ int op_pointers_check(const struct ell_msg *m)
 	return m->ms_addr && m->ms_addr2 ? 0 : -EFAULT;
 }
 
+/*
+ * io_uring first tries with O_NONBLOCK, which opens a FIFO without its other end, and a device in another way. It does
+ * not try if it may not; that is slower, so it is done only where it can make a difference.
+ */
 void op_openat_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 {
 	io_uring_prep_openat(sqe, m->ms_fd, m->ms_addr, (int)m->ms_opflags, (mode_t)m->ms_len);
+	if (!(m->ms_opflags & (O_NONBLOCK | O_DIRECTORY | O_PATH)))
+		sqe->flags |= IOSQE_ASYNC;
 }
 
 void op_close_prep(struct io_uring_sqe *sqe, struct ell_msg *m)

@@ -14,6 +14,9 @@ struct io_uring_sqe;
 #define OP_RUN(name) int64_t op_##name##_run(struct ell_msg *m)
 #define OP_STEP(name) bool op_##name##_step(struct ell_msg *m, int64_t *result, bool revoked)
 
+/* op_run.c */
+OP_STEP(once);
+
 /* op_rw.c */
 OP_CHECK(read);
 OP_PREP(read);

@@ -20,6 +20,10 @@
 
 #include "base/panic.h"
 #include "kport/op.h"
+#include "kport/op_rows.h"
+
+/* ERESTARTSYS to ERESTART_RESTARTBLOCK, from the kernel's include/linux/errno.h. */
+enum { ERESTART_FIRST = 512, ERESTART_LAST = 516 };
 
 void op_wait(int fd, short events)
 {
@@ -54,6 +58,20 @@ int64_t op_retry_steps(struct ell_msg *m, short events, op_call *call,
 	return result;
 }
 
+int64_t op_outcome(int64_t result, bool revoked)
+{
+	if (result <= -ERESTART_FIRST && result >= -ERESTART_LAST)
+		result = -EINTR;
+	return revoked && result == -EINTR ? -ECANCELED : result;
+}
+
+bool op_once_step(struct ell_msg *m, int64_t *result, bool revoked)
+{
+	(void)m;
+	*result = op_outcome(*result, revoked);
+	return false;
+}
+
 static bool is_stream(int fd)
 {
 	struct stat st;
@@ -72,8 +90,7 @@ bool op_rest(struct ell_msg *m, uint64_t total, int64_t *result, bool revoked)
 			return true;
 	}
 	/* What was written cannot be taken back: it is the result, whatever ended the rest. */
-	if (done > 0)
-		*result = (int64_t)done;
+	*result = done > 0 ? (int64_t)done : op_outcome(*result, revoked);
 	m->ms_scratch[0] = 0;
 	return false;
 }

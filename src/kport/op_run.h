@@ -47,6 +47,12 @@ int64_t op_retry_steps(struct ell_msg *m, short events, op_call *call,
 bool op_rest(struct ell_msg *m, uint64_t total, int64_t *result, bool revoked);
 
 /*
+ * RESULT as the reply says it. A worker of io_uring that a cancel interrupts may give the kernel's own codes for "begin
+ * again", which no system call returns.
+ */
+int64_t op_outcome(int64_t result, bool revoked);
+
+/*
  * The first piece of what is left of COUNT vectors after DONE bytes: the end of the vector that they end in, or the
  * next one that is not empty. There is one.
  */

@@ -294,8 +294,8 @@ bool op_sendfile_step(struct ell_msg *m, int64_t *result, bool revoked)
 		*result = -notes.error;
 	else if (notes.sent > 0)
 		*result = (int64_t)notes.sent;
-	else if (revoked)
-		*result = -ECANCELED;
+	else
+		*result = revoked && *result >= 0 ? -ECANCELED : op_outcome(*result, revoked);
 	sendfile_end(m, &notes);
 	return false;
 }

@@ -168,18 +168,26 @@ WAYS(open_refuses_what_the_system_call_refuses)
 
 WAYS(open_waits_for_the_other_end_of_a_fifo)
 {
+	static const int modes[] = {O_RDONLY, O_WRONLY};
 	struct ell_msg m = {0};
-	int reader, writer;
 
 	CHECK_EQ(mkfifo("fifo", 0600), 0);
-	ell_msg_open(&m, "fifo", O_RDONLY, 0);
-	way_start(&m);
-	writer = open("fifo", O_WRONLY);
-	CHECK(writer >= 0);
-	reader = (int)way_wait(&m);
-	CHECK(reader >= 0);
-	close(reader);
-	close(writer);
+	for (int i = 0; i < 2; i++) {
+		int ours, theirs;
+
+		ell_msg_open(&m, "fifo", modes[i], 0);
+		way_start(&m);
+		usleep(20000);
+		CHECK(!way_is_over(&m));
+		theirs = open("fifo", modes[!i]);
+		CHECK(theirs >= 0);
+		ours = (int)way_wait(&m);
+		CHECK(ours >= 0);
+		CHECK(!(fcntl(ours, F_GETFL) & O_NONBLOCK));
+		close(ours);
+		close(theirs);
+	}
+	CHECK_EQ(do_open("fifo", O_WRONLY | O_NONBLOCK, 0), PLAIN(open("fifo", O_WRONLY | O_NONBLOCK)));
 }
 
 WAYS(statx_says_what_the_system_call_says)

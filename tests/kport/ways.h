@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
+#include "base/atomic.h"
 #include "harness/harness.h"
 #include "kport/op.h"
 #include "kport/pipes.h"
@@ -52,6 +52,7 @@ struct way_call {
 	pthread_t thread;
 	struct ell_msg *m;
 	bool under_way;
+	bool over;
 };
 
 static struct way_call way_calls[8];
@@ -61,6 +62,7 @@ static void *way_call_main(void *arg)
 	struct way_call *call = arg;
 
 	call->m->ms_result = op_table[call->m->ms_op].run(call->m);
+	store_release(&call->over, true);
 	return NULL;
 }
 
@@ -159,6 +161,19 @@ static inline int64_t way_wait(struct ell_msg *m)
 			way_reap();
 	}
 	return m->ms_result;
+}
+
+/* Has M ended? */
+static inline bool way_is_over(struct ell_msg *m)
+{
+	struct way_call *call = way_call_of(m);
+	struct io_uring_cqe *cqe;
+
+	if (way <= WAY_PORT)
+		return ell_msg_poll(m);
+	if (call)
+		return load_acquire(&call->over);
+	return m->ms_mark == 2 || io_uring_peek_cqe(&way_ring, &cqe) == 0;
 }
 
 static inline int64_t way_do(struct ell_msg *m)
