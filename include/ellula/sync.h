@@ -36,11 +36,12 @@ struct ell_waiters {
  * unlocked it. lock may switch threads; trylock and unlock do not.
  */
 struct ell_mutex {
-	uint64_t mx_owner; /* 0: free; else the owner's name, and a flag: somebody waits */
+	uint64_t mx_owner;	    /* 0: free; else the owner's name, and a flag: somebody waits */
+	struct ell_waiter *mx_heir; /* gets it next, before mx_waiters; the owner's */
 	struct ell_waiters mx_waiters;
 };
 /* clang-format off */
-#define ELL_MUTEX_INIT {0, {0, 0, 0, 0}}
+#define ELL_MUTEX_INIT {0, 0, {0, 0, 0, 0}}
 /* clang-format on */
 
 void ell_mutex_init(struct ell_mutex *mx);

@@ -4,7 +4,8 @@
  *
  * A signalled waiter still needs the mutex. So signal does not wake it: when the mutex is locked, the node moves from
  * the queue of the condition to the queue of the mutex, and the thread wakes once, when unlock makes it the owner. When
- * the mutex is free, signal makes it the owner, and wakes it.
+ * the mutex is free, signal makes it the owner, and wakes it. When the caller owns the mutex and nobody waits for that,
+ * the node goes to no queue at all: it becomes the heir (mutex.c).
  *
  * Which queue a node is in is told by numbers, and not in the node: waiters are numbered as they come, and leave the
  * condition, when signalled, in that order. Number N was signalled if N < cv_signalled. So broadcast moves a whole
@@ -70,9 +71,11 @@ static COLD int wait_late(struct ell_cond *cv, struct ell_mutex *mx, struct ell_
 
 static inline int wait_until(struct ell_cond *cv, struct ell_mutex *mx, ell_time until)
 {
-	struct ell_waiter wn = {.wn_thread = thread_self()};
+	struct ell_waiter wn;
 	park_ticket ticket, next;
 
+	wn.wn_thread = thread_self();
+	wn.wn_patient = until == ELL_FOREVER;
 	if (UNLIKELY(!mutex_is_owner(mx, wn.wn_thread)))
 		return EPERM;
 	lock_acquire(&cv->cv_waiters.wq_lock);
@@ -130,6 +133,11 @@ static int move(struct ell_cond *cv, bool all)
 	mx = cv->cv_mutex;
 	cv->cv_signalled = all ? cv->cv_next : wn->wn_number + 1;
 
+	if (wn->wn_patient && (!all || !wn->wn_next) && mutex_leave_to(mx, wn, self)) {
+		waiters_remove(&cv->cv_waiters, wn);
+		lock_release(&cv->cv_waiters.wq_lock);
+		return 0;
+	}
 	lock_acquire(&mx->mx_waiters.wq_lock);
 	if (mutex_take_or_flag(mx, wn->wn_thread, self)) {
 		/* The new owner does not run before both locks are free, so its word may be written. */

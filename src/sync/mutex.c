@@ -8,15 +8,20 @@
  *	owner			locked; nobody is in the queue
  *	owner | WAITERS		locked; the queue is not empty
  *
- *	0 -> owner		anybody, by compare-and-swap: lock
- *	owner -> 0		the owner, by compare-and-swap: unlock
- *	owner -> owner|WAITERS	who is about to queue, under wq_lock, by compare-and-swap, as the owner may be
- *				unlocking; the owner itself, when it puts others into the queue (cond.c), by a store
+ *	0 -> owner		anybody: lock
+ *	owner -> 0		the owner: unlock
+ *	owner -> owner|WAITERS	who is about to queue, or puts others into the queue (cond.c), under wq_lock
  *	owner|WAITERS -> next	the owner, under wq_lock: unlock hands the mutex to the oldest waiter
  *	owner|WAITERS -> owner	the last waiter that gives up, under wq_lock
+ *	owner -> heir		the owner, WAITERS staying as it is: unlock hands the mutex to the heir
  *
- * So a mutex that nobody waits for costs one compare-and-swap to lock and one to unlock; and with WAITERS set the word
- * has one guard, wq_lock, and plain stores will do.
+ * The owner is changed by the owner alone and WAITERS under wq_lock alone, so each side uses compare-and-swap, but for
+ * who is both. A mutex that nobody waits for costs one to lock and one to unlock.
+ *
+ * The heir is a waiter that the owner has taken out of a condition's queue, and has not put into this one, because that
+ * was empty: so it comes before all who queue later. mx_heir is the owner's own, and goes with the ownership: it needs
+ * no lock, which makes a signal with the mutex locked cheaper by one locked instruction of two. Whoever is heir stays
+ * until it is unparked; a waiter with a deadline could go away, and is not made heir.
  *
  * Hand-off: unlock makes the oldest waiter the owner; the one that wakes up does not compete. Nobody can starve, and
  * nobody is woken in vain. The price is that a mutex fought over by running threads goes round by switches; a thread
@@ -90,7 +95,7 @@ static NOINLINE int lock_slow(struct ell_mutex *mx, ell_thread self, ell_time un
 		return 0;
 
 	if (waiters_empty(&mx->mx_waiters))
-		store_relaxed(&mx->mx_owner, load_relaxed(&mx->mx_owner) & ~MUTEX_WAITERS);
+		fetch_and_seq_cst(&mx->mx_owner, ~MUTEX_WAITERS); /* the owner may be handing it to the heir */
 	lock_release(&mx->mx_waiters.wq_lock);
 	return ETIMEDOUT;
 }
@@ -122,30 +127,53 @@ EXPORT int ell_mutex_trylock(struct ell_mutex *mx)
 	return take(mx, thread_self(), &seen) ? 0 : EBUSY;
 }
 
+static park_ticket hand_to_heir(struct ell_mutex *mx, ell_thread self)
+{
+	struct ell_waiter *wn = mx->mx_heir;
+	park_ticket ticket = wn->wn_ticket;
+	uint64_t seen = self;
+
+	store_relaxed(&mx->mx_heir, NULL);
+	while (!cas_release(&mx->mx_owner, &seen, wn->wn_thread | (seen & MUTEX_WAITERS)))
+		;
+	return ticket;
+}
+
+/* To the oldest of the queue: 0 if all have given up meanwhile. */
+static park_ticket hand_to_oldest(struct ell_mutex *mx)
+{
+	struct ell_waiter *wn;
+	park_ticket ticket = 0;
+
+	lock_acquire(&mx->mx_waiters.wq_lock);
+	wn = mx->mx_waiters.wq_first;
+	if (wn) {
+		uint64_t next = wn->wn_thread;
+
+		ticket = waiters_grant(&mx->mx_waiters, wn);
+		store_relaxed(&mx->mx_owner, waiters_empty(&mx->mx_waiters) ? next : next | MUTEX_WAITERS);
+	}
+	lock_release(&mx->mx_waiters.wq_lock);
+	return ticket;
+}
+
 park_ticket mutex_release(struct ell_mutex *mx, ell_thread self)
 {
-	for (;;) {
-		uint64_t seen = load_relaxed(&mx->mx_owner);
-		struct ell_waiter *wn;
-		park_ticket ticket;
+	uint64_t seen = load_relaxed(&mx->mx_owner);
+	park_ticket ticket;
 
+	if (mx->mx_heir)
+		return hand_to_heir(mx, self);
+	for (;;) {
 		if (!(seen & MUTEX_WAITERS)) {
 			if (cas_release(&mx->mx_owner, &seen, 0)) /* ORD mutex-2: pairs with ORD mutex-1 */
 				return 0;
 			continue;
 		}
-		lock_acquire(&mx->mx_waiters.wq_lock);
-		wn = mx->mx_waiters.wq_first;
-		if (wn) {
-			uint64_t next = wn->wn_thread;
-
-			ASSERT_SLOW(mutex_is_owner(mx, self));
-			ticket = waiters_grant(&mx->mx_waiters, wn);
-			store_relaxed(&mx->mx_owner, waiters_empty(&mx->mx_waiters) ? next : next | MUTEX_WAITERS);
-			lock_release(&mx->mx_waiters.wq_lock);
+		ticket = hand_to_oldest(mx);
+		if (ticket)
 			return ticket;
-		}
-		lock_release(&mx->mx_waiters.wq_lock);
+		seen = load_relaxed(&mx->mx_owner);
 	}
 }
 
@@ -166,7 +194,8 @@ EXPORT int ell_mutex_unlock(struct ell_mutex *mx)
 	ell_thread self = thread_self();
 	uint64_t seen = self;
 
-	if (LIKELY(cas_release(&mx->mx_owner, &seen, 0))) /* ORD mutex-2: pairs with ORD mutex-1 */
+	/* ORD mutex-2: pairs with ORD mutex-1 */
+	if (LIKELY(!load_relaxed(&mx->mx_heir) && cas_release(&mx->mx_owner, &seen, 0)))
 		return 0;
 	return unlock_slow(mx, self);
 }

@@ -5,7 +5,7 @@
 
 #include "sync/waiters.h"
 
-/* In mx_owner: the queue is not empty. As long as it is set, mx_owner changes under wq_lock only. */
+/* In mx_owner: the queue is not empty. It changes under wq_lock only. */
 #define MUTEX_WAITERS (UINT64_C(1) << 63)
 
 static inline bool mutex_is_owner(const struct ell_mutex *mx, ell_thread self)
@@ -18,6 +18,18 @@ static inline bool mutex_is_owner(const struct ell_mutex *mx, ell_thread self)
  * false. SELF is the caller's own name. Locks: wq_lock held.
  */
 bool mutex_take_or_flag(struct ell_mutex *mx, ell_thread thread, ell_thread self);
+
+/*
+ * Makes WN, which is in no queue and patient, the next owner of MX, if SELF, the caller, owns it, and nobody waits for
+ * it: true. Context: T F.
+ */
+static inline bool mutex_leave_to(struct ell_mutex *mx, struct ell_waiter *wn, ell_thread self)
+{
+	if (load_relaxed(&mx->mx_owner) != self || mx->mx_heir)
+		return false;
+	store_relaxed(&mx->mx_heir, wn);
+	return true;
+}
 
 /*
  * Unlocks MX, which SELF owns: the ticket of the new owner, to be unparked, or 0. Nothing of MX is touched after the

@@ -65,6 +65,7 @@ struct ell_waiter {
 	park_ticket wn_ticket;
 	ell_thread wn_thread;
 	uint64_t wn_number; /* cond.c: in which order it came */
+	bool wn_patient;    /* cond.c: it has no deadline, so it stays until it is unparked */
 	bool wn_writer;	    /* rwlock.c: it wants to write */
 	bool wn_granted;    /* the state; under the wq_lock of the object that it waits for */
 };
