@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cond_test.c - what <ellula/sync.h> promises of a condition variable */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "sync/crew.h"
@@ -34,6 +35,12 @@ static void waiting_without_the_mutex_gives_EPERM(void)
 {
 	CHECK_EQ(ell_cond_wait(&cond, &mutex), EPERM);
 	CHECK_EQ(ell_cond_wait_until(&cond, &mutex, 0), EPERM);
+}
+
+/* How many wait for the mutex. */
+static unsigned queued(void)
+{
+	return WAITERS(mutex.mx_waiters) + (load_relaxed(&mutex.mx_heir) != NULL);
 }
 
 /* Locks: mutex held, but others read ARRIVED without it. */
@@ -119,7 +126,7 @@ static void broadcast_wakes_all_in_order_with_the_mutex_locked(void)
 	CHECK_EQ(ell_mutex_lock(&mutex), 0);
 	CHECK_EQ(ell_cond_broadcast(&cond), 0);
 	CHECK_EQ(WAITERS(cond.cv_waiters), 0);
-	CHECK_EQ(WAITERS(mutex.mx_waiters), crew.size);
+	CHECK_EQ(queued(), crew.size);
 	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
 	expect_all_in_order();
 }
@@ -144,7 +151,7 @@ static void a_signalled_waiter_moves_to_the_locked_mutex(void)
 	CHECK_EQ(ell_mutex_lock(&mutex), 0);
 	CHECK_EQ(ell_cond_signal(&cond), 0);
 	CHECK_EQ(WAITERS(cond.cv_waiters), 0);
-	CHECK_EQ(WAITERS(mutex.mx_waiters), 1);
+	CHECK_EQ(queued(), 1);
 	for (int i = 0; i < 10; i++)
 		ell_yield();
 	CHECK_EQ(load_relaxed(&arrived), 0);
@@ -167,7 +174,7 @@ static void a_signalled_waiter_owns_the_free_mutex_at_once(void)
 
 static void lock_and_note(struct hand *hand)
 {
-	WAIT_FOR(WAITERS(mutex.mx_waiters) == hand->index + 1);
+	WAIT_FOR(queued() == hand->index + 1);
 	CHECK_EQ(ell_mutex_lock(&mutex), 0);
 	note(hand->index + 100);
 	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
@@ -181,7 +188,7 @@ static void signalled_waiters_queue_with_those_who_lock(void)
 	CHECK_EQ(ell_mutex_lock(&mutex), 0);
 	CHECK_EQ(ell_cond_signal(&cond), 0);
 	crew_start(&lockers, 1, 1, lock_and_note);
-	WAIT_FOR(WAITERS(mutex.mx_waiters) == 3);
+	WAIT_FOR(queued() == 3);
 	CHECK_EQ(ell_cond_signal(&cond), 0);
 	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
 	crew_join(&crew);
@@ -190,6 +197,36 @@ static void signalled_waiters_queue_with_those_who_lock(void)
 	CHECK_EQ(order[1], 100);
 	CHECK_EQ(order[2], 101);
 	CHECK_EQ(order[3], 1);
+}
+
+static void wait_in_time(struct hand *hand)
+{
+	WAIT_FOR(WAITERS(cond.cv_waiters) == hand->index);
+	CHECK_EQ(ell_mutex_lock(&mutex), 0);
+	CHECK_EQ(ell_cond_wait_until(&cond, &mutex, hand->index % 2 ? ELL_FOREVER : ell_after(30 * ELL_SEC)), 0);
+	note(hand->index);
+	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
+}
+
+/* With a deadline or without, by ones or all, before and after somebody else queues for the mutex. */
+static void signalled_waiters_keep_their_order(void)
+{
+	crew_start(&crew, 4, 4, wait_in_time);
+	WAIT_FOR(WAITERS(cond.cv_waiters) == crew.size);
+	for (unsigned i = 0; i < crew.size; i++) {
+		CHECK_EQ(ell_mutex_lock(&mutex), 0);
+		CHECK_EQ(ell_cond_signal(&cond), 0);
+		i++;
+		CHECK_EQ(ell_cond_signal(&cond), 0);
+		if (i == 5) {
+			CHECK_EQ(ell_cond_broadcast(&cond), 0);
+			i = crew.size;
+		}
+		CHECK_EQ(ell_mutex_unlock(&mutex), 0);
+	}
+	crew_join(&crew);
+	for (unsigned i = 0; i < crew.size; i++)
+		CHECK_EQ(order[i], i);
 }
 
 static void no_permit_and_no_lock_wakes_a_waiter(void)
@@ -243,7 +280,7 @@ static void who_was_signalled_in_time_gets_no_ETIMEDOUT(void)
 	CHECK_EQ(ell_cond_signal(&cond), 0);
 	CHECK_EQ(ell_cond_broadcast(&cond), 0);
 	sleep_until(ell_after(150 * ELL_MSEC));
-	CHECK_EQ(WAITERS(mutex.mx_waiters), 4);
+	CHECK_EQ(queued(), 4);
 	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
 	expect_all_in_order();
 }
@@ -320,10 +357,19 @@ static unsigned units, made, taken;
 static uint64_t in_time, too_late;
 static bool over;
 
+/* Some give up, and come again: while they leave the queue, the owner may be handing the mutex to its heir. */
+static void lock_somehow(struct hand *hand)
+{
+	ell_time until = crew_random(hand, 2) ? ELL_FOREVER : ell_after(crew_random(hand, 20) * ELL_USEC);
+
+	if (ell_mutex_lock_until(&mutex, until))
+		CHECK_EQ(ell_mutex_lock(&mutex), 0);
+}
+
 static void make(struct hand *hand)
 {
 	for (unsigned i = 0; i < UNITS / MAKERS; i++) {
-		CHECK_EQ(ell_mutex_lock(&mutex), 0);
+		lock_somehow(hand);
 		while (units >= 4)
 			CHECK_EQ(ell_cond_wait(&gone, &mutex), 0);
 		units++;
@@ -366,7 +412,7 @@ static void take_in_time(struct hand *hand)
 	for (;;) {
 		int rc = 0;
 
-		CHECK_EQ(ell_mutex_lock(&mutex), 0);
+		lock_somehow(hand);
 		while (rc == 0 && units == 0 && !over)
 			rc = ell_cond_wait_until(&cond, &mutex, ell_after(crew_random(hand, 40) * ELL_USEC));
 		if (rc == ETIMEDOUT)
@@ -414,34 +460,58 @@ static void deadlines_that_race_with_signals_swallow_none(void)
 
 /*
  * Lifetime: a waiter may free both objects as soon as it has returned and unlocked, even if it was signalled without
- * the mutex, and even if its deadline has passed meanwhile. The memory is overwritten then, and must stay so.
+ * the mutex, and even if its deadline has passed meanwhile. The memory is overwritten then, and must stay so. In every
+ * other round a third thread has the mutex while the signal comes.
  */
-enum { PAIRS = 2, OBJECTS = 25000, POISON = 0xa5 };
+enum { TRIOS = 2, OBJECTS = 25000, POISON = 0xa5 };
 enum { UNKNOWN, LATE, AGAIN, FREED };
 
 static struct object {
 	struct ell_mutex mutex;
 	struct ell_cond cond;
 	unsigned waits;
-} objects[PAIRS][OBJECTS];
+} objects[TRIOS][OBJECTS];
 
-static unsigned outcomes[PAIRS][OBJECTS];
+static unsigned outcomes[TRIOS][OBJECTS];
+static unsigned held[TRIOS][OBJECTS];
 
-static void signal_without_mutex(struct object *o, bool all)
+/* Whoever gets the mutex after the waiter has said so finds it in the queue. */
+static void lock_when_it_waits(struct object *o)
 {
 	WAIT_FOR(load_acquire(&o->waits));
-	/* Once the mutex is free, the waiter is in the queue. */
 	CHECK_EQ(ell_mutex_lock(&o->mutex), 0);
 	o->waits = 0;
-	CHECK_EQ(ell_mutex_unlock(&o->mutex), 0);
-	CHECK_EQ(all ? ell_cond_broadcast(&o->cond) : ell_cond_signal(&o->cond), 0);
+}
+
+static void signal_without_mutex(struct object *o, unsigned round)
+{
+	CHECK_EQ(round % 4 < 2 ? ell_cond_broadcast(&o->cond) : ell_cond_signal(&o->cond), 0);
+}
+
+static void signal_it(struct object *o, unsigned trio, unsigned round)
+{
+	if (round % 2) {
+		WAIT_FOR(load_acquire(&held[trio][round]));
+	} else {
+		lock_when_it_waits(o);
+		CHECK_EQ(ell_mutex_unlock(&o->mutex), 0);
+	}
+	signal_without_mutex(o, round);
+	WAIT_FOR(load_acquire(&outcomes[trio][round]) != UNKNOWN);
+	if (load_acquire(&outcomes[trio][round]) == LATE) {
+		store_release(&outcomes[trio][round], AGAIN);
+		lock_when_it_waits(o);
+		CHECK_EQ(ell_mutex_unlock(&o->mutex), 0);
+		signal_without_mutex(o, round);
+		WAIT_FOR(load_acquire(&outcomes[trio][round]) == FREED);
+	}
 }
 
 static void wait_and_free(struct hand *hand, struct object *o, unsigned *outcome)
 {
 	CHECK_EQ(ell_mutex_lock(&o->mutex), 0);
 	store_release(&o->waits, 1u);
-	if (ell_cond_wait_until(&o->cond, &o->mutex, ell_after(crew_random(hand, 30) * ELL_USEC))) {
+	if (ell_cond_wait_until(&o->cond, &o->mutex, ell_after(crew_random(hand, 60) * ELL_USEC))) {
 		/* The first signal was, or will be, in vain; a second one comes after it. */
 		CHECK_EQ(ell_mutex_unlock(&o->mutex), 0);
 		store_release(outcome, LATE);
@@ -455,31 +525,41 @@ static void wait_and_free(struct hand *hand, struct object *o, unsigned *outcome
 	store_release(outcome, FREED);
 }
 
-static void signal_or_free(struct hand *hand)
+static void hold_it(struct hand *hand, struct object *o, unsigned *is_held)
 {
-	unsigned pair = hand->index % PAIRS;
+	unsigned instructions = crew_random(hand, 10000);
+
+	lock_when_it_waits(o);
+	store_release(is_held, 1u);
+	while (instructions--)
+		atomic_signal_fence(memory_order_relaxed);
+	CHECK_EQ(ell_mutex_unlock(&o->mutex), 0);
+}
+
+static void play_role(struct hand *hand)
+{
+	unsigned trio = hand->index % TRIOS;
 
 	for (unsigned i = 0; i < OBJECTS; i++) {
-		struct object *o = &objects[pair][i];
-		unsigned *outcome = &outcomes[pair][i];
+		struct object *o = &objects[trio][i];
 
-		if (hand->index >= PAIRS) {
-			wait_and_free(hand, o, outcome);
-			continue;
+		switch (hand->index / TRIOS) {
+		case 0:
+			signal_it(o, trio, i);
+			break;
+		case 1:
+			wait_and_free(hand, o, &outcomes[trio][i]);
+			break;
+		default:
+			if (i % 2)
+				hold_it(hand, o, &held[trio][i]);
 		}
-		signal_without_mutex(o, i % 2);
-		WAIT_FOR(load_acquire(outcome) != UNKNOWN);
-		if (load_acquire(outcome) == LATE) {
-			store_release(outcome, AGAIN);
-			signal_without_mutex(o, i % 2);
-		}
-		WAIT_FOR(load_acquire(outcome) == FREED);
 	}
 }
 
 static void free_by_the_waiter(void)
 {
-	crew_start(&crew, PAIRS, PAIRS, signal_or_free);
+	crew_start(&crew, 3, 3, play_role);
 	crew_join(&crew);
 	for (size_t i = 0; i < sizeof(objects); i++)
 		CHECK_EQ(((unsigned char *)objects)[i], POISON);
@@ -504,6 +584,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_signalled_waiter_moves_to_the_locked_mutex, HARNESS_IN_RUN),
 		HARNESS_CASE(a_signalled_waiter_owns_the_free_mutex_at_once, HARNESS_IN_RUN),
 		HARNESS_CASE(signalled_waiters_queue_with_those_who_lock, HARNESS_IN_RUN),
+		HARNESS_CASE(signalled_waiters_keep_their_order, HARNESS_IN_RUN),
 		HARNESS_CASE(no_permit_and_no_lock_wakes_a_waiter, HARNESS_IN_RUN),
 		HARNESS_CASE(a_deadline_gives_ETIMEDOUT_and_the_mutex, HARNESS_IN_RUN),
 		HARNESS_CASE(who_was_signalled_in_time_gets_no_ETIMEDOUT, HARNESS_IN_RUN),
