@@ -92,7 +92,8 @@ static void *lwp_main(void *arg)
 	starting.ready++;
 	if (error)
 		starting.error = error;
-	pthread_cond_signal(&starting.changed);
+	/* The other LWPs wait here, too: one signal might find only them. */
+	pthread_cond_broadcast(&starting.changed);
 	/* Nobody may steal from a vCPU, or wake it, before all are there. */
 	while (!error && !runtime.rt_count && !starting.error)
 		pthread_cond_wait(&starting.changed, &starting.lock);
@@ -142,7 +143,8 @@ static unsigned vcpus_wanted(void)
 	}
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (*end || errno || n < 1 || n > VCPUS_MAX) {
+	/* To strtoul(), "-18446744073709551615" is 1. */
+	if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > VCPUS_MAX) {
 		complain("ELLULA_VCPUS=%s: a number from 1 to %d is wanted", text, VCPUS_MAX);
 		return 0;
 	}
