@@ -94,13 +94,13 @@ class Server:
         return self.status('status', 'Threads')
 
     def stop(self):
-        """How many connections it had at once."""
+        """How many requests it has answered, and how many connections it had at once."""
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=30)
-        found = re.search(r'at most (\d+) at once', out)
+        found = re.search(r': (\d+) requests on \d+ connections, at most (\d+) at once', out)
         if self.process.returncode != 0 or not found:
             raise Broken(f'{self.subject} ended with status {self.process.returncode}: {out}')
-        return int(found[1])
+        return int(found[1]), int(found[2])
 
 
 def milliseconds(text):
@@ -116,7 +116,7 @@ def wrk(url, connections, seconds, cpu):
 
 
 def finish(load, what):
-    """Requests, requests per second, p50 and p99 in milliseconds; nothing may have failed."""
+    """Requests per second, p50 and p99 in milliseconds; nothing may have failed."""
     out, _ = load.communicate()
     requests = re.search(r'(\d+) requests in', out)
     if load.returncode != 0 or not requests or 'Socket errors' in out or 'Non-2xx' in out:
@@ -124,7 +124,7 @@ def finish(load, what):
     if int(requests[1]) == 0:
         raise Starved(f'wrk against {what}: not one request')
     p50, p99 = (milliseconds(re.search(rf' {p}%\s+(\S+)', out)[1]) for p in (50, 99))
-    return int(requests[1]), float(re.search(r'Requests/sec:\s+([\d.]+)', out)[1]), p50, p99
+    return float(re.search(r'Requests/sec:\s+([\d.]+)', out)[1]), p50, p99
 
 
 def measure(*what):
@@ -138,7 +138,10 @@ def measure(*what):
 
 
 def measure_once(build, subject, root, path, connections, seconds):
-    """A fresh server under load. The CPU time is that of accepting the connections, too, and of whatever else it does."""
+    """
+    A fresh server under load. The CPU time is that of accepting the connections, too, and of whatever else it does. The
+    server counts the requests, for wrk leaves out those on their way at its end: one per connection.
+    """
     server_cpu, client_cpu = cpus()
     with Server(build, subject, root, server_cpu) as server:
         subprocess.run(['curl', '-sSf', '--noproxy', '*', '-o', '/dev/null', server.url + path], check=True)
@@ -149,9 +152,9 @@ def measure_once(build, subject, root, path, connections, seconds):
             memory, descriptors = server.memory() - memory, server.descriptors() - descriptors
             lwps = server.lwps()
         finally:
-            requests, rate, p50, p99 = finish(load, f'{subject}, {connections} connections')
+            rate, p50, p99 = finish(load, f'{subject}, {connections} connections')
         cpu = server.cpu() - cpu
-        most = server.stop()
+        requests, most = server.stop()
     # Fewer connections than were asked for means that the server had no time to accept them all.
     return Sample(cpu=cpu / requests * 1e6, rate=rate, p50=p50, p99=p99,
                   threads=most + 1 if subject in THREADED else 1, lwps=lwps, memory=memory / max(descriptors, 1))
