@@ -127,14 +127,16 @@ def finish(load, what):
     return float(re.search(r'Requests/sec:\s+([\d.]+)', out)[1]), p50, p99
 
 
-def measure(*what):
-    """As measure_once(), which is tried again if the machine had no time for it."""
-    for _ in range(2):
+def measure(build, subject, root, path, connections, seconds):
+    """As measure_once(), which is tried again, longer, if the machine had no time for it."""
+    while True:
         try:
-            return measure_once(*what)
+            return measure_once(build, subject, root, path, connections, seconds)
         except Starved as why:
-            print(f'{why}; again', file=sys.stderr)
-    return measure_once(*what)
+            if seconds > 15:
+                raise
+            seconds *= 2
+            print(f'{why}; again, for {seconds} s', file=sys.stderr)
 
 
 def measure_once(build, subject, root, path, connections, seconds):
