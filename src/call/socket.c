@@ -7,6 +7,7 @@
  */
 #include <ellula/call.h>
 #include <ellula/ops.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -212,6 +213,14 @@ EXPORT ssize_t ell_recvfrom(int fd, void *buf, size_t len, int flags, struct soc
 	return ell_recvfrom_until(fd, buf, len, flags, addr, addrlen, ELL_FOREVER);
 }
 
+/* A message does not raise the signal that send(2) does. */
+static int64_t with_signal(int64_t result, int flags)
+{
+	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
+		raise(SIGPIPE);
+	return result;
+}
+
 /* Sends the rest by messages: how much, or -errno if nothing. */
 static int64_t send_rest(int fd, const char *buf, size_t len, int flags, size_t done, ell_time until)
 {
@@ -223,7 +232,7 @@ static int64_t send_rest(int fd, const char *buf, size_t len, int flags, size_t 
 		ell_msg_sock_send(&m, fd, buf + done, len - done, flags);
 		n = call_do(&m, until);
 		if (n < 0)
-			return done ? (int64_t)done : n;
+			return done ? (int64_t)done : with_signal(n, flags);
 		done += (size_t)n;
 	}
 	return (int64_t)done;
@@ -310,7 +319,7 @@ EXPORT ssize_t ell_sendmsg_until(int fd, const struct msghdr *msg, int flags, el
 		ell_msg_sendmsg(&m, fd, &rest, flags);
 		sent = call_do(&m, until);
 		if (sent < 0)
-			return done ? (ssize_t)done : call_result(sent);
+			return done ? (ssize_t)done : call_result(with_signal(sent, flags));
 		done += (size_t)sent;
 	} while (done < len && msg->msg_iovlen <= IOV_HERE);
 	return (ssize_t)done;

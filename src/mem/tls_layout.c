@@ -33,6 +33,11 @@ union dtv {
 	} module;
 };
 
+struct links {
+	struct links *next;
+	struct links *prev;
+};
+
 #define DTV_UNALLOCATED ((void *)-1L)
 
 /* glibc 2.35: where the rseq area is, from the thread pointer. */
@@ -83,6 +88,17 @@ static ptrdiff_t find_robust_list(uintptr_t tp, ptrdiff_t tid)
 	return 0;
 }
 
+/* The links of a list of all threads, right before the tid. */
+static ptrdiff_t find_list(uintptr_t tp, ptrdiff_t tid)
+{
+	ptrdiff_t offset = tid - (ptrdiff_t)sizeof(struct links);
+	const struct links *own = at(tp, offset);
+
+	if (offset & 7 || !own->next || !own->prev || (uintptr_t)own->next & 7 || (uintptr_t)own->prev & 7)
+		return 0;
+	return own->next->prev == own && own->prev->next == own ? offset : 0;
+}
+
 /* A key of our own gets a value that stands nowhere else. */
 static void find_keys(struct tls_layout *layout, uintptr_t tp)
 {
@@ -121,8 +137,10 @@ bool tls_layout_find(struct tls_layout *layout)
 		return false;
 #endif
 	*layout = (struct tls_layout){.tid = find_tid(tp)};
-	if (layout->tid)
+	if (layout->tid) {
 		layout->robust_list = find_robust_list(tp, layout->tid);
+		layout->list = find_list(tp, layout->tid);
+	}
 	find_keys(layout, tp);
 	if (&__rseq_offset)
 		layout->rseq_cpu = __rseq_offset + 4;
@@ -144,6 +162,9 @@ void tls_layout_fill(const struct tls_layout *layout, uintptr_t tp, int tid)
 #endif
 	if (layout->tid)
 		*(int *)at(tp, layout->tid) = tid;
+	/* fork() takes the calling thread out of the list in the child, and puts it in again. */
+	if (layout->list)
+		*(struct links *)at(tp, layout->list) = (struct links){at(tp, layout->list), at(tp, layout->list)};
 	if (layout->robust_list) {
 		*(void **)at(tp, layout->robust_list) = at(tp, layout->robust_list);
 		*(void **)at(tp, layout->robust_list - 8) = at(tp, layout->robust_list);

@@ -110,13 +110,24 @@ static bool try_cancel(struct uring *ur, struct ell_msg *m)
 	return true;
 }
 
+/* Between two steps, an operation of several has something to show, or to give back. */
+static int64_t result_of_revoked(struct ell_msg *m)
+{
+	const struct op *row = &op_table[m->ms_op];
+	int64_t result = -ECANCELED;
+
+	if (row->step)
+		row->step(m, &result, true);
+	return result;
+}
+
 void submit_cancel(struct kport *kp, struct ell_msg *m)
 {
 	struct uring *ur = uring_of(kp);
 
 	if (!(m->ms_mark & MARK_IN_KERNEL)) {
 		backlog_remove(ur, m);
-		message_reply(m, -ECANCELED);
+		message_reply(m, result_of_revoked(m));
 	} else if (ur->ur_cancels || !try_cancel(ur, m)) {
 		m->ms_mark |= MARK_CANCEL_WAITS;
 		m->ms_link = ur->ur_cancels;
