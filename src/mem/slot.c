@@ -16,6 +16,9 @@
  * it and the pool under the pool's lock, in O(1). Fresh slots are made a batch at a time, too, so that one system call
  * serves many: their guards and their header pages.
  *
+ * Rejected: MADV_POPULATE_WRITE for the headers of a batch; finding each page again costs the kernel more than the
+ * fault that it saves.
+ *
  * What is free for long is trimmed: of the batches that were not needed since the last look, half lose their pages.
  */
 #include "mem/slot.h"
@@ -32,9 +35,6 @@
 #include "base/lock.h"
 #include "base/panic.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
 #define SELF (-10001)	  /* PIDFD_SELF_THREAD_GROUP, Linux 6.14: needs no descriptor */
 
@@ -172,17 +172,6 @@ static unsigned guard_slots(const struct slot_pool *pool, char *base, unsigned n
 	return n;
 }
 
-/* Brings the header pages in without a fault each; where that does not work, the faults come. */
-static void populate_headers(const struct slot_pool *pool, char *base, unsigned n)
-{
-	struct iovec ranges[SLOT_BATCH] = {0};
-
-	for (unsigned i = 0; i < n; i++)
-		ranges[i] = (struct iovec){base + (i + 1) * pool->sp_size - PAGE, PAGE};
-	if (n > 1)
-		advise_all(ranges, n, MADV_POPULATE_WRITE);
-}
-
 /* A batch of fresh slots, in the order of their addresses: NULL if there is no memory. */
 static struct slot *make_batch_locked(struct slot_pool *pool, unsigned *count)
 {
@@ -196,7 +185,6 @@ static struct slot *make_batch_locked(struct slot_pool *pool, unsigned *count)
 	if (n > (size_t)(pool->sp_fresh_end - base) / pool->sp_size)
 		n = (unsigned)((size_t)(pool->sp_fresh_end - base) / pool->sp_size);
 	n = guard_slots(pool, base, n);
-	populate_headers(pool, base, n);
 	pool->sp_fresh += n * pool->sp_size;
 	*count = n;
 	for (unsigned i = n; i-- > 0;) {
