@@ -73,7 +73,7 @@ static int become_lwp(unsigned number)
 		.lw_number = (int)number,
 	};
 	note_stack(lw);
-	sanitizer_adopt(&lw->lw_fiber);
+	sanitizer_lwp_begin(lw);
 	lw->lw_kport = kport_create(number, &error);
 	if (!lw->lw_kport)
 		return error;

@@ -127,8 +127,7 @@ EXPORT int ell_init(void)
 	lw->lw_stack_low = scheduler_slot->th_stack_low;
 	lw->lw_stack_size = (size_t)(scheduler_slot->th_stack_high - scheduler_slot->th_stack_low);
 	arch_context_make(&lw->lw_ctx, (char *)((uintptr_t)scheduler_slot->th_stack_high & ~(uintptr_t)15), scheduler);
-	sanitizer_adopt(&th->th_fiber);
-	sanitizer_scheduler_begin(lw);
+	sanitizer_adopt(th, lw);
 	lw->lw_current = th;
 	return 0;
 }
