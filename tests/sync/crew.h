@@ -14,7 +14,7 @@
 #include "base/atomic.h"
 #include "harness/harness.h"
 
-enum { CREW_MAX = 64 };
+enum { CREW_MAX = 128 };
 
 struct crew;
 
