@@ -14,12 +14,13 @@
  *
  * Free slots go in batches: a vCPU has one that it takes from and gives to, and a spare one; whole batches move between
  * it and the pool under the pool's lock, in O(1). Fresh slots are made a batch at a time, too, so that one system call
- * serves many: their guards and their header pages.
+ * makes all their guards.
  *
  * Rejected: MADV_POPULATE_WRITE for the headers of a batch; finding each page again costs the kernel more than the
  * fault that it saves.
  *
- * What is free for long is trimmed: of the batches that were not needed since the last look, half lose their pages.
+ * What is free for long is trimmed: at each look, half of the batches that nobody has needed since the last one are to
+ * lose their stacks' pages, a few at a time (thread/trim.c has the clock). They are cold then, and taken last.
  */
 #include "mem/slot.h"
 
@@ -47,6 +48,8 @@ static uint32_t next_number;
 
 /* 0: not known yet. */
 static enum { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_MPROTECT } guard_way;
+
+void (*slot_has_excess)(void);
 
 static uint32_t complained;
 
@@ -228,6 +231,8 @@ static void give_batch(struct slot_pool *pool, struct slot *batch)
 	pool->sp_batches = batch;
 	pool->sp_free++;
 	lock_release(&pool->sp_lock);
+	if (slot_has_excess)
+		slot_has_excess();
 }
 
 static void cache_refill(struct slot_pool *pool, struct slot_cache *cache)
@@ -298,65 +303,71 @@ void slot_give(struct slot *slot, struct slot_cache *cache)
 	lock_release(&foreign.lock);
 }
 
-/* Takes up to N batches out of the pool. */
-static struct slot *detach_batches(struct slot_pool *pool, size_t n)
-{
-	struct slot *first = NULL;
-
-	lock_acquire(&pool->sp_lock);
-	while (n-- && pool->sp_batches) {
-		struct slot *batch = pool->sp_batches;
-
-		pool->sp_batches = batch->sl_batch;
-		pool->sp_free--;
-		batch->sl_batch = first;
-		first = batch;
-	}
-	lock_release(&pool->sp_lock);
-	return first;
-}
-
-static void trim_batch(struct slot *batch, size_t keep)
+static void trim_batch(struct slot *batch)
 {
 	for (struct slot *slot = batch; slot; slot = slot->sl_next) {
 		char *low = slot_low(slot);
-		uintptr_t high = ((uintptr_t)slot - keep) & ~(uintptr_t)(PAGE - 1);
+		/* The first frames share the page of the header, which stays. */
+		uintptr_t high = (uintptr_t)slot & ~(uintptr_t)(PAGE - 1);
 
 		if (high > (uintptr_t)low)
 			madvise(low, high - (uintptr_t)low, MADV_DONTNEED);
 	}
 }
 
-static bool trim_pool(struct slot_pool *pool, size_t keep)
+/* A batch that is to be trimmed, taken out of the pool, or NULL. */
+static struct slot *detach_excess(struct slot_pool *pool)
 {
-	struct slot *batch;
-	size_t excess;
+	struct slot *batch = NULL;
 
 	lock_acquire(&pool->sp_lock);
-	excess = (pool->sp_least + 1) / 2;
-	pool->sp_least = pool->sp_free;
-	lock_release(&pool->sp_lock);
-	batch = detach_batches(pool, excess);
-	while (batch) {
-		struct slot *next = batch->sl_batch;
-
-		trim_batch(batch, keep);
-		lock_acquire(&pool->sp_lock);
-		batch->sl_batch = pool->sp_cold;
-		pool->sp_cold = batch;
-		lock_release(&pool->sp_lock);
-		batch = next;
+	if (pool->sp_excess > 0 && pool->sp_batches) {
+		batch = pool->sp_batches;
+		pool->sp_batches = batch->sl_batch;
+		pool->sp_free--;
+		pool->sp_excess--;
+		if (pool->sp_free < pool->sp_least)
+			pool->sp_least = pool->sp_free;
+	} else {
+		pool->sp_excess = 0;
 	}
-	return excess > 0;
+	lock_release(&pool->sp_lock);
+	return batch;
 }
 
-bool slot_trim_all(size_t (*keep)(unsigned kind))
+bool slot_trim_look(void)
 {
-	bool again = false;
+	bool any = false;
 
-	for (unsigned i = 0; i < load_acquire(&pool_count); i++) /* ORD pools-2: pairs with ORD pools-1 */
-		again |= trim_pool(&pools[i], keep(pools[i].sp_kind));
-	return again;
+	for (unsigned i = 0; i < load_acquire(&pool_count); i++) { /* ORD pools-2: pairs with ORD pools-1 */
+		struct slot_pool *pool = &pools[i];
+
+		lock_acquire(&pool->sp_lock);
+		pool->sp_excess = (pool->sp_least + 1) / 2;
+		pool->sp_least = pool->sp_free;
+		any |= pool->sp_free > 0;
+		lock_release(&pool->sp_lock);
+	}
+	return any;
+}
+
+bool slot_trim_some(unsigned batches)
+{
+	for (unsigned i = 0; i < load_acquire(&pool_count); i++) { /* ORD pools-2: pairs with ORD pools-1 */
+		struct slot_pool *pool = &pools[i];
+		struct slot *batch;
+
+		while ((batch = detach_excess(pool)) != NULL) {
+			trim_batch(batch);
+			lock_acquire(&pool->sp_lock);
+			batch->sl_batch = pool->sp_cold;
+			pool->sp_cold = batch;
+			lock_release(&pool->sp_lock);
+			if (--batches == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 uint32_t slot_numbers(void)

@@ -35,7 +35,8 @@ struct slot_pool {
 	struct slot *sp_batches; /* free ones; lock */
 	struct slot *sp_cold;	 /* free ones that were trimmed; lock */
 	size_t sp_free;		 /* batches in it; lock */
-	size_t sp_least;	 /* the least of sp_free since the last trim; lock */
+	size_t sp_least;	 /* the least of sp_free since the last look; lock */
+	size_t sp_excess;	 /* batches that are to be trimmed; lock */
 	char *sp_fresh;		 /* where the current mapping goes on; lock */
 	char *sp_fresh_end;
 };
@@ -69,10 +70,19 @@ static inline char *slot_high(const struct slot *slot)
 }
 
 /*
- * Returns to the system the stacks, not the headers, of half of the batches that nobody has needed since the last call.
- * KEEP: bytes below the header that stay as they are. Returns whether it is worth calling again. Context: V.
+ * A look at what is free: half of the batches that nobody has needed since the last look are excess from now on.
+ * Returns whether it is worth looking again. Context: V. Locks: the pools', one after the other.
  */
-bool slot_trim_all(size_t (*keep)(unsigned kind));
+bool slot_trim_look(void);
+
+/*
+ * Returns the stacks of up to BATCHES batches of the excess to the system: true if some is left. Context: V. Locks: the
+ * same.
+ */
+bool slot_trim_some(unsigned batches);
+
+/* Called when a whole batch has become free, often. May be NULL. Context: T V F. */
+extern void (*slot_has_excess)(void);
 
 /* How many slots there ever were: all numbers are below. Context: any. */
 uint32_t slot_numbers(void);

@@ -19,4 +19,7 @@ void thread_name_copy(struct thread *th, const char *name);
 void overflow_watch(void);
 void overflow_watch_lwp(void);
 
+/* Stacks that nobody needs will go back to the system. Once, at the start. */
+void trim_watch(void);
+
 #endif

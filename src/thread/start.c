@@ -27,8 +27,10 @@ static int start(struct lwp **lw)
 	sched_thread_gone = thread_gone;
 	sched_lwp_begins = overflow_watch_lwp;
 	error = sched_start(lw);
-	if (!error)
+	if (!error) {
 		overflow_watch();
+		trim_watch();
+	}
 	return error;
 }
 
