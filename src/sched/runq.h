@@ -6,7 +6,7 @@
 #include "base/atomic.h"
 #include "sched/vcpu.h"
 
-enum { RUNQ_IN_A_ROW_MAX = 64 };
+enum { RUNQ_IN_A_ROW_MAX = 64, RUNQ_PREFETCH_LINES = 12 };
 
 /* The part of the queue that thieves may take from. Context: T V, on VC. */
 void runq_ring_push(struct vcpu *vc, struct thread *th);
@@ -82,6 +82,24 @@ static inline struct thread *runq_next_pop(struct vcpu *vc)
 		return xchg_acq_rel(&vc->vc_next, NULL);
 	vc->vc_next = NULL;
 	return th;
+}
+
+/*
+ * Who comes after the next one, as far as that can be seen: its stack may be far away, and there is time to fetch it.
+ * Context: T V, on VC.
+ */
+static inline void runq_prefetch(const struct vcpu *vc)
+{
+	uint32_t head = load_relaxed(&vc->vc_head);
+	const struct thread *th;
+	const char *sp;
+
+	if (head == vc->vc_tail)
+		return;
+	th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
+	sp = load_relaxed(&th->th_ctx.cx_sp);
+	for (unsigned line = 0; line < RUNQ_PREFETCH_LINES; line++)
+		__builtin_prefetch(sp + line * CACHE_LINE, 1);
 }
 
 /* The thread that runs next: NULL if nothing is ready here. Context: T V, on VC. */
