@@ -13,8 +13,8 @@ from dataclasses import dataclass
 SUBJECTS = {
     'ellula': 'examples/httpd-ellula',
     'nptl': 'examples/httpd-nptl',
-    'epoll': 'bench/http/httpd-epoll',
-    'uring': 'bench/http/httpd-uring',
+    'epoll': 'examples/httpd-epoll',
+    'uring': 'examples/httpd-uring',
 }
 THREADED = ('ellula', 'nptl')
 

@@ -11,8 +11,8 @@ import time
 SUBJECTS = {    # the program's place in the build directory, and whether it has time-outs
     'ellula': ('examples/httpd-ellula', True),
     'nptl': ('examples/httpd-nptl', True),
-    'epoll': ('bench/http/httpd-epoll', False),
-    'uring': ('bench/http/httpd-uring', False),
+    'epoll': ('examples/httpd-epoll', False),
+    'uring': ('examples/httpd-uring', False),
 }
 PATIENCE = 20       # seconds; on a busy machine everything takes longer
 
