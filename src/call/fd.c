@@ -173,6 +173,7 @@ void fd_forget(int fd)
 static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 {
 	enum message_state state = message_state(&rec->fr_watch);
+	struct lwp *lw = arch_lwp_or_null();
 
 	*stuck = state == MESSAGE_REVOKING;
 	if (state == MESSAGE_REPLIED)
@@ -182,15 +183,9 @@ static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 	message_prep(&rec->fr_watch, ELL_OP_WATCH);
 	rec->fr_watch.ms_fd = (int32_t)(rec - records);
 	rec->fr_watch.ms_opflags = POLLIN | POLLRDHUP | EPOLLET;
-	message_to_sent(&rec->fr_watch);
+	message_begin(&rec->fr_watch);
+	message_to_sent(&rec->fr_watch, MESSAGE_SENT, (lw ? lw : runtime.rt_vcpus[0].vc_lwp)->lw_kport);
 	return true;
-}
-
-static void watch_send(struct fd_record *rec)
-{
-	struct lwp *lw = arch_lwp_or_null();
-
-	kport_send((lw ? lw : runtime.rt_vcpus[0].vc_lwp)->lw_kport, &rec->fr_watch);
 }
 
 static void remove_waiter(struct fd_record *rec, const struct waiter *w)
@@ -246,7 +241,7 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 		return load_relaxed(&rec->fr_uses) == uses ? 0 : -EBADF;
 	}
 	if (arm)
-		watch_send(rec);
+		kport_send(rec->fr_watch.ms_home, &rec->fr_watch);
 	if (!park_commit(w.ticket, PARK_FD, until)) {
 		remove_waiter(rec, &w);
 		if (!load_relaxed(&rec->fr_ready))

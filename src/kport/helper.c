@@ -54,7 +54,6 @@ static struct ell_msg *queue_pop_locked(void)
 
 static void queue_push_locked(struct ell_msg *m)
 {
-	m->ms_home = &helpers;
 	m->ms_next = NULL;
 	m->ms_prev = helpers.last;
 	if (helpers.last)
@@ -132,11 +131,12 @@ static bool helper_create(void)
 	return error == 0;
 }
 
-void helper_send(struct ell_msg *m)
+void helper_send(struct ell_msg *m, enum message_state state)
 {
 	bool grow;
 
 	pthread_mutex_lock(&helpers.lock);
+	message_to_sent(m, state, &helpers);
 	queue_push_locked(m);
 	grow = helpers.idle < helpers.queued && helpers.count < HELPERS_MAX;
 	if (grow)

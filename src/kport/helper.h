@@ -3,10 +3,10 @@
 #ifndef KPORT_HELPER_H
 #define KPORT_HELPER_H
 
-#include <ellula/message.h>
+#include "message/message.h"
 
-/* M, which is SENT, is to run on a helper. Context: T V F. */
-void helper_send(struct ell_msg *m);
+/* M, which is to be sent as STATE, is to run on a helper. Context: T V F. */
+void helper_send(struct ell_msg *m, enum message_state state);
 
 /* M is REVOKING: takes it back if it has not begun. Context: T V F. */
 void helper_revoke(struct ell_msg *m);

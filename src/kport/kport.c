@@ -2,6 +2,8 @@
 /* kport.c - what all kernel ports have in common: posting, waking, collecting */
 #include "kport/kport.h"
 
+#include <errno.h>
+
 #include "base/panic.h"
 #include "message/message.h"
 
@@ -36,16 +38,33 @@ void kport_send(struct kport *kp, struct ell_msg *m)
 		kport_send_here(kp, m);
 		return;
 	}
-	m->ms_home = kp;
 	POST(&kp->kp_sent, m, ms_next);
 	kport_wake(kp);
+}
+
+/* What another posted to be sent is on its LWP now. */
+static void arrive(struct kport *kp, struct ell_msg *m)
+{
+	if (UNLIKELY(m->ms_mark & MARK_UNWANTED))
+		message_reply(m, -ECANCELED);
+	else
+		kport_send_here(kp, m);
+}
+
+static void cancel(struct kport *kp, struct ell_msg *m)
+{
+	if (!message_revoke_seen(m))
+		return;
+	if (LIKELY(m->ms_mark & MARK_ARRIVED))
+		kp->kp_ops->cancel(kp, m);
+	else
+		m->ms_mark |= MARK_UNWANTED;
 }
 
 void kport_revoke(struct kport *kp, struct ell_msg *m)
 {
 	if (LIKELY(kport_above.self() == kp)) {
-		if (message_revoke_seen(m))
-			kp->kp_ops->cancel(kp, m);
+		cancel(kp, m);
 		return;
 	}
 	POST(&kp->kp_revoked, m, ms_link);
@@ -72,26 +91,20 @@ void kport_collect(struct kport *kp)
 
 	if (LIKELY(!load_relaxed(&kp->kp_sent) && !load_relaxed(&kp->kp_revoked)))
 		return;
-	/*
-	 * The revokes are taken off first: the message of each was sent before, so it is in the other chain, which is
-	 * taken off later, or was there already. ORD kport-4: pairs with ORD kport-3.
-	 */
-	revoked = xchg_seq_cst(&kp->kp_revoked, NULL);
-	sent = xchg_seq_cst(&kp->kp_sent, NULL);
-	sent = REVERSE(sent, ms_next);
-	revoked = REVERSE(revoked, ms_link);
+	/* ORD kport-4: pairs with ORD kport-3. */
+	sent = REVERSE(xchg_seq_cst(&kp->kp_sent, NULL), ms_next);
+	revoked = REVERSE(xchg_seq_cst(&kp->kp_revoked, NULL), ms_link);
 	while (sent) {
 		struct ell_msg *m = sent;
 
 		sent = m->ms_next;
 		m->ms_next = NULL;
-		kp->kp_ops->send(kp, m);
+		arrive(kp, m);
 	}
 	while (revoked) {
 		struct ell_msg *m = revoked;
 
 		revoked = m->ms_link;
-		if (message_revoke_seen(m))
-			kp->kp_ops->cancel(kp, m);
+		cancel(kp, m);
 	}
 }

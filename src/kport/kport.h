@@ -72,14 +72,23 @@ struct kport_above {
 
 extern struct kport_above kport_above;
 
-/* M, which is SENT, goes to KP, that of the LWP that runs us. Context: T V. */
+/* ms_mark: a kernel port's notes about a message; the LWP's. */
+enum {
+	MARK_ARRIVED = 1,  /* the back end has it */
+	MARK_UNWANTED = 2, /* its revoke came before it did */
+	MARK_IN_KERNEL = 4,
+	MARK_CANCEL_WAITS = 8, /* its cancel waits for room in the ring */
+	MARK_FINISHED = 16,    /* meanwhile it has finished, and ms_result is there */
+};
+
+/* M, which is SENT to KP, is here: KP is that of the LWP that runs us. Context: T V. */
 static inline void kport_send_here(struct kport *kp, struct ell_msg *m)
 {
-	m->ms_home = kp;
+	m->ms_mark = MARK_ARRIVED;
 	kp->kp_ops->send(kp, m);
 }
 
-/* M, of KP's LWP or of another, is to be sent or revoked. Context: T V F. */
+/* M, whose home is KP, of our LWP or of another, is to be sent or revoked. Context: T V F. */
 void kport_send(struct kport *kp, struct ell_msg *m);
 void kport_revoke(struct kport *kp, struct ell_msg *m);
 
@@ -91,13 +100,6 @@ void kport_collect(struct kport *kp);
 
 /* Is anything posted? Context: V. */
 bool kport_is_posted(const struct kport *kp);
-
-/* ms_mark: a kernel port's notes about a message; the LWP's. */
-enum {
-	MARK_IN_KERNEL = 1,
-	MARK_CANCEL_WAITS = 2, /* its cancel waits for room in the ring */
-	MARK_FINISHED = 4,     /* meanwhile it has finished, and ms_result is there */
-};
 
 /* The one back end that is chosen at the start, and the making of one for the calling LWP: NULL and *ERROR (-errno). */
 struct kport *kport_create(unsigned number, int *error);

@@ -12,7 +12,7 @@
  *	                 v                  |
  *	              REVOKING ----reply----+
  *
- *	send	the caller, who owns an idle message alone: a plain store
+ *	send	the caller, who owns an idle message alone: a plain store, after all that a revoke wants to know
  *	revoke	anybody who knows that the message exists
  *	reply	the kernel port that executes it, once, with the operation's own result or -ECANCELED
  *	take	the receiver of its reply port, or the thread that waited for it
@@ -20,9 +20,10 @@
  * A message of the short class (kport/op.h) is SHORT instead of SENT. It ends by itself, so a revoke leaves it alone;
  * and so nobody races with its reply, which is a plain store if it goes to a port.
  *
- * A request from thread to thread (ELL_OP_USER) makes one more step: its receiver moves it from SENT to HELD when it
- * takes it from the port, or from REVOKING at once to REPLIED, with -ECANCELED; and a revoke moves it from HELD to
- * UNWANTED, which is a hint to the receiver: ell_msg_reply() ends both.
+ * A request from thread to thread (ELL_OP_USER) is PUT instead of SENT, and makes one more step: its receiver moves it
+ * from PUT to HELD when it takes it from the port, or from REVOKING at once to REPLIED, with -ECANCELED; and a revoke
+ * moves it from HELD to UNWANTED, which is a hint to the receiver: ell_msg_reply() ends both. Nobody has to hear of such
+ * a revoke, so after its swap it touches the message no more: the receiver may have replied.
  *
  * Ownership: while SENT and the like, the caller touches nothing but through this file. The reply is the last access of
  * its author: with the compare-and-swap to REPLIED the message without a port belongs to its sender again, who may free
@@ -33,7 +34,9 @@
  * A revoke has two halves: the swap to REVOKING, and reaching the kernel port, perhaps on another LWP. A message that
  * finishes between the two must not be replied to, for the second half would find it gone. So both, message_finish()
  * and message_revoke_seen(), leave a bit in ms_work, and the one that finds the other's bit replies (ORD message-3,
- * message-4).
+ * message-4). And a revoke may reach the kernel port before the message does, since the sender publishes SENT first
+ * (ORD message-5, message-6): the kernel port remembers it then (kport.c), or takes a lock around both, as the timers
+ * and the helpers do.
  *
  * Ordering: the result is written before the swap to REPLIED (release, ORD message-2), and read after the state was
  * seen there (acquire, ORD message-1), or after the port handed it out (ORD port-1, port-2).
@@ -59,6 +62,7 @@ static const char *const state_names[MESSAGE_STATES] = {
 	[MESSAGE_IDLE] = "idle",
 	[MESSAGE_SENT] = "sent",
 	[MESSAGE_SHORT] = "sent",
+	[MESSAGE_PUT] = "sent",
 	[MESSAGE_REVOKING] = "being revoked",
 	[MESSAGE_HELD] = "in its receiver's hands",
 	[MESSAGE_UNWANTED] = "in its receiver's hands, revoked",
@@ -83,6 +87,16 @@ bool message_is_valid(const struct ell_msg *m)
 EXPORT void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag)
 {
 	*m = (struct ell_msg){.ms_tag = tag, .ms_port = port};
+}
+
+void message_refuse(struct ell_msg *m, int64_t error)
+{
+	struct ell_port *port = m->ms_port;
+
+	m->ms_result = error;
+	store_release(&m->ms_state, MESSAGE_REPLIED); /* ORD message-2: pairs with ORD message-1 in message.h */
+	if (port)
+		port_push(port, m);
 }
 
 void message_reply(struct ell_msg *m, int64_t result)
@@ -148,12 +162,12 @@ bool message_revoke_seen(struct ell_msg *m)
 
 bool message_to_revoking(struct ell_msg *m, enum message_state *state)
 {
-	uint64_t old = load_acquire(&m->ms_state);
+	uint64_t old = load_acquire(&m->ms_state); /* ORD message-6: pairs with ORD message-5 in message.h */
 	uint64_t new;
 
 	do {
 		*state = (enum message_state)(old & MESSAGE_STATE_MASK);
-		if (*state == MESSAGE_SENT)
+		if (*state == MESSAGE_SENT || *state == MESSAGE_PUT)
 			new = MESSAGE_REVOKING;
 		else if (*state == MESSAGE_HELD)
 			new = MESSAGE_UNWANTED;
@@ -193,7 +207,7 @@ EXPORT int ell_msg_send(struct ell_msg *m)
 		return -EINVAL;
 	if (UNLIKELY(!message_above.send))
 		return -ENXIO;
-	message_to_sent(m);
+	message_begin(m);
 	return message_above.send(m);
 }
 
@@ -202,7 +216,7 @@ EXPORT int ell_msg_revoke(struct ell_msg *m)
 	enum message_state state;
 
 	if (message_to_revoking(m, &state)) {
-		if (m->ms_op != ELL_OP_USER)
+		if (state == MESSAGE_SENT)
 			message_above.revoke(m);
 		return 0;
 	}

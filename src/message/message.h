@@ -18,6 +18,7 @@ enum message_state {
 	MESSAGE_IDLE,	  /* the caller's */
 	MESSAGE_SENT,	  /* on its way */
 	MESSAGE_SHORT,	  /* the same, and it ends by itself, soon: a revoke changes nothing */
+	MESSAGE_PUT,	  /* a request on its way to its receiver */
 	MESSAGE_REVOKING, /* on its way, and its sender has asked for an end */
 	MESSAGE_HELD,	  /* a request in the hands of its receiver */
 	MESSAGE_UNWANTED, /* the same, and its sender has asked for an end */
@@ -68,16 +69,28 @@ static inline void message_prep(struct ell_msg *m, enum ell_op op)
 	m->ms_off = 0;
 }
 
-/* idle -> sent; aborts and names the message if it is in another state. Context: T F V. */
-static inline void message_to_sent(struct ell_msg *m)
+/* M, which is idle, will be sent at once: aborts and names it if it is in another state. Context: T F V. */
+static inline void message_begin(struct ell_msg *m)
 {
 	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
 		message_abuse(m, "sending a message that is not idle");
 	m->ms_gen++;
 	m->ms_work = 0;
-	m->ms_home = NULL;
-	store_relaxed(&m->ms_state, MESSAGE_SENT);
+	m->ms_mark = 0;
 }
+
+/*
+ * idle -> STATE: SENT, SHORT or PUT, with HOME working on it. From here on it may be revoked, even before HOME has it.
+ * Context: T F V.
+ */
+static inline void message_to_sent(struct ell_msg *m, enum message_state state, void *home)
+{
+	m->ms_home = home;
+	store_release(&m->ms_state, state); /* ORD message-5: pairs with ORD message-6 in message.c */
+}
+
+/* idle -> replied, with ERROR: it was never on its way. Context: T F V. */
+void message_refuse(struct ell_msg *m, int64_t error);
 
 /*
  * Any state of a message on its way -> replied, with RESULT, and off to its reply port or to the thread that waits for
@@ -112,7 +125,7 @@ static inline void message_taken(struct ell_msg *m)
 	store_relaxed(&m->ms_state, MESSAGE_IDLE);
 }
 
-/* sent -> revoking: true if this call did it. *STATE becomes what it was. Context: T F V. */
+/* sent, put -> revoking; held -> unwanted: true if this call did it. *STATE is what it was. Context: T F V. */
 bool message_to_revoking(struct ell_msg *m, enum message_state *state);
 
 /*

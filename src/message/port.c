@@ -163,7 +163,7 @@ static bool receive_request(struct ell_msg *m)
 			message_reply(m, -ECANCELED);
 			return false;
 		}
-		if (UNLIKELY((old & MESSAGE_STATE_MASK) != MESSAGE_SENT))
+		if (UNLIKELY((old & MESSAGE_STATE_MASK) != MESSAGE_PUT))
 			message_abuse(m, "a message in a port");
 	} while (!cas_acq_rel(&m->ms_state, &old, (old & ~MESSAGE_STATE_MASK) | MESSAGE_HELD));
 	return true;
@@ -216,7 +216,8 @@ EXPORT int ell_port_put(struct ell_port *port, struct ell_msg *m)
 	if (UNLIKELY(!message_above.unpark))
 		return -ENXIO;
 	check(port);
-	message_to_sent(m);
+	message_begin(m);
+	message_to_sent(m, MESSAGE_PUT, NULL);
 	port_push(port, m);
 	return 0;
 }

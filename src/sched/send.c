@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "kport/helper.h"
 #include "kport/kport.h"
 #include "kport/op.h"
@@ -33,9 +34,12 @@ static void send_timer(struct ell_msg *m, const struct lwp *lw)
 	struct vcpu *vc = lw ? lw->lw_vcpu : &runtime.rt_vcpus[0];
 	ell_time when = m->ms_opflags & OP_TIMER_FROM_SEND ? ell_after((int64_t)m->ms_off) : (ell_time)m->ms_off;
 
-	m->ms_home = &vc->vc_wheel;
 	memset(m->ms_scratch, 0, sizeof(m->ms_scratch));
-	timer_start(&vc->vc_wheel, timer_of(m), when, (uint64_t)(uintptr_t)m);
+	/* Who sees it sent, and revokes it, finds it armed. */
+	lock_acquire(&vc->vc_wheel.wh_lock);
+	message_to_sent(m, MESSAGE_SENT, &vc->vc_wheel);
+	timer_start_locked(&vc->vc_wheel, timer_of(m), when, (uint64_t)(uintptr_t)m);
+	lock_release(&vc->vc_wheel.wh_lock);
 	if (UNLIKELY(!lw)) {
 		/* The wheel's owner may be about to sleep: ORD kport-2, as for what is posted. */
 		fence_seq_cst();
@@ -56,20 +60,23 @@ static int send(struct ell_msg *m)
 {
 	const struct op *row = &op_table[m->ms_op];
 	struct lwp *lw = arch_lwp_or_null();
+	enum message_state state = row->class == OP_SHORT ? MESSAGE_SHORT : MESSAGE_SENT;
 	int error = row->check ? row->check(m) : 0;
 
-	if (row->class == OP_SHORT)
-		store_relaxed(&m->ms_state, MESSAGE_SHORT);
 	if (UNLIKELY(error)) {
-		message_finish(m, error);
+		message_refuse(m, error);
 	} else if (row->class == OP_TIME) {
 		send_timer(m, lw);
 	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
-		helper_send(m);
+		helper_send(m, state);
 	} else if (LIKELY(lw != NULL)) {
+		message_to_sent(m, state, lw->lw_kport);
 		kport_send_here(lw->lw_kport, m);
 	} else {
-		kport_send(runtime.rt_vcpus[0].vc_lwp->lw_kport, m);
+		struct kport *first = runtime.rt_vcpus[0].vc_lwp->lw_kport;
+
+		message_to_sent(m, state, first);
+		kport_send(first, m);
 	}
 	return 0;
 }

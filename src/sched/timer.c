@@ -88,9 +88,8 @@ static void remove_locked(struct wheel *wh, struct timer *tm)
 	tm->tm_where = NULL;
 }
 
-void timer_start(struct wheel *wh, struct timer *tm, ell_time when, uint64_t what)
+void timer_start_locked(struct wheel *wh, struct timer *tm, ell_time when, uint64_t what)
 {
-	lock_acquire(&wh->wh_lock);
 	ASSERT(!tm->tm_where);
 	tm->tm_tick = tick_after(when);
 	if (tm->tm_tick <= wh->wh_now)
@@ -100,6 +99,12 @@ void timer_start(struct wheel *wh, struct timer *tm, ell_time when, uint64_t wha
 	tm->tm_what = what;
 	wh->wh_count++;
 	insert_locked(wh, tm);
+}
+
+void timer_start(struct wheel *wh, struct timer *tm, ell_time when, uint64_t what)
+{
+	lock_acquire(&wh->wh_lock);
+	timer_start_locked(wh, tm, when, what);
 	lock_release(&wh->wh_lock);
 }
 

@@ -38,6 +38,7 @@ void wheel_init(struct wheel *wh, ell_time now);
  * wakes that afterwards. Context: T V F. Locks: the wheel's.
  */
 void timer_start(struct wheel *wh, struct timer *tm, ell_time when, uint64_t what);
+void timer_start_locked(struct wheel *wh, struct timer *tm, ell_time when, uint64_t what);
 
 /*
  * Disarms TM: true, or false if it has expired (its function is called, was, or will be at once). O(1).
