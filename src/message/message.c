@@ -71,17 +71,20 @@ static const char *const state_names[MESSAGE_STATES] = {
 
 void message_abuse(const struct ell_msg *m, const char *what)
 {
-	unsigned state = load_relaxed(&m->ms_state) & MESSAGE_STATE_MASK;
+	uint64_t word = load_relaxed(&m->ms_state);
+	unsigned state = word & MESSAGE_STATE_MASK;
+	bool damaged = state == MESSAGE_IDLE && word != MESSAGE_IDLE;
 
 	panic("%s: message %p (operation %u, tag %p, port \"%s\") is %s", what, (const void *)m, m->ms_op, m->ms_tag,
-	      m->ms_port ? port_name(m->ms_port) : "none", state < MESSAGE_STATES ? state_names[state] : "damaged");
+	      m->ms_port ? port_name(m->ms_port) : "none", damaged ? "damaged" : state_names[state]);
 }
 
 bool message_is_valid(const struct ell_msg *m)
 {
-	uint64_t state = load_relaxed(&m->ms_state);
+	uint64_t word = load_relaxed(&m->ms_state);
 
-	return (state & MESSAGE_STATE_MASK) < MESSAGE_STATES && m->ms_op < ELL_OP_COUNT;
+	/* Nobody waits for an idle message. */
+	return ((word & MESSAGE_STATE_MASK) != MESSAGE_IDLE || word == MESSAGE_IDLE) && m->ms_op < ELL_OP_COUNT;
 }
 
 EXPORT void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag)

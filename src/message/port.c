@@ -188,7 +188,8 @@ struct ell_msg *port_take(struct ell_port *port)
 bool port_take_this(struct ell_port *port, struct ell_msg *m)
 {
 	collect(port);
-	if (!m->ms_prev && port->pt_first != m)
+	/* Before it is replied its links belong to who works on it. */
+	if (message_state(m) != MESSAGE_REPLIED || (!m->ms_prev && port->pt_first != m))
 		return false;
 	unlink_collected(port, m);
 	message_taken(m);
@@ -197,9 +198,11 @@ bool port_take_this(struct ell_port *port, struct ell_msg *m)
 
 bool port_wait_begin(struct ell_port *port, uint64_t ticket)
 {
-	uint64_t empty = 0;
+	uint64_t mine = ticket << 1 | 1;
+	uint64_t old = 0;
 
-	return cas_acq_rel(&port->pt_head, &empty, ticket << 1 | 1);
+	/* The same port may be waited on twice. */
+	return cas_acq_rel(&port->pt_head, &old, mine) || old == mine;
 }
 
 void port_wait_end(struct ell_port *port, uint64_t ticket)

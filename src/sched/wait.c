@@ -4,6 +4,9 @@
  *
  * Who waits looks first, then leaves a ticket in the message or in the port, and parks. If nothing else is ready on the
  * vCPU the kernel port is flushed before: what completes at once is then there without a switch.
+ *
+ * At the deadline the kernel port is flushed, too, and the last look comes after that: so a deadline in the past gets
+ * what is there, however busy the vCPU is.
  */
 #include <ellula/port.h>
 #include <errno.h>
@@ -17,13 +20,16 @@
 #include "sched/runq.h"
 #include "sched/sched.h"
 
-/* Submits and collects, if the caller is on an LWP. */
+/* Submits and collects, and ends the sleeps that are over, if the caller is on an LWP. */
 static void flush(void)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	if (lw)
-		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	if (!lw)
+		return;
+	if (timer_next(&lw->lw_vcpu->vc_wheel) != ELL_FOREVER)
+		timer_run(&lw->lw_vcpu->vc_wheel, ell_now(), sched_expire);
+	lw->lw_kport->kp_ops->flush(lw->lw_kport);
 }
 
 static void flush_if_alone(void)
@@ -41,15 +47,20 @@ static void flush_if_alone(void)
 /* Waits for a message without port: false if UNTIL passed first. */
 static bool wait_here(struct ell_msg *m, ell_time until)
 {
-	while (message_state(m) != MESSAGE_REPLIED) {
-		park_ticket ticket = park_prepare();
+	bool in_time = true;
 
+	while (message_state(m) != MESSAGE_REPLIED) {
+		park_ticket ticket;
+
+		if (!in_time)
+			return false;
+		ticket = park_prepare();
 		if (!message_wait_begin(m, ticket) && park_cancel(ticket))
 			break;
-		if (!park_commit(ticket, PARK_MESSAGE, until)) {
+		in_time = park_commit(ticket, PARK_MESSAGE, until);
+		if (!in_time) {
 			message_wait_end(m);
-			if (message_state(m) != MESSAGE_REPLIED)
-				return false;
+			flush();
 		}
 	}
 	message_taken(m);
@@ -63,17 +74,21 @@ static bool wait_in_port(struct ell_msg *m, ell_time until)
 
 	port_enter(port, thread_current()->th_id);
 	while (!port_take_this(port, m)) {
+		bool is_coming = message_state(m) == MESSAGE_REPLIED;
 		park_ticket ticket;
 
-		if (!in_time)
+		if (!in_time && !is_coming)
 			break;
 		ticket = park_prepare();
 		if (!port_wait_begin(port, ticket)) {
 			if (park_cancel(ticket))
 				continue;
 		}
-		in_time = park_commit(ticket, PARK_PORT, until);
+		/* It is replied, and its author is about to put it here: no deadline can pass between these two. */
+		in_time = park_commit(ticket, PARK_PORT, is_coming ? ELL_FOREVER : until);
 		port_wait_end(port, ticket);
+		if (!in_time)
+			flush();
 	}
 	port_leave(port);
 	return in_time || message_state(m) == MESSAGE_IDLE;
@@ -178,6 +193,8 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 			in_time = park_commit(ticket, PARK_PORT, until);
 		while (left-- > 0)
 			port_wait_end(ports[left], ticket);
+		if (!in_time)
+			flush();
 	}
 	for (size_t p = 0; p < count; p++)
 		port_leave(ports[p]);
