@@ -148,14 +148,13 @@ void helper_send(struct ell_msg *m, enum message_state state)
 
 	pthread_mutex_lock(&helpers.lock);
 	helpers.count--;
-	/* The helpers that exist will come to it; if there is none, nobody ever will. */
-	if (helpers.count == 0 && m->ms_home == &helpers)
-		queue_remove_locked(m);
-	else
-		m = NULL;
-	pthread_mutex_unlock(&helpers.lock);
-	if (m)
+	/* The helpers that exist will come to what is queued; if there is none, nobody ever will. M may be gone. */
+	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
+		pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
+		pthread_mutex_lock(&helpers.lock);
+	}
+	pthread_mutex_unlock(&helpers.lock);
 }
 
 void helper_revoke(struct ell_msg *m)

@@ -101,6 +101,9 @@ static inline void act(struct uring *ur, struct replies *rs, const struct io_uri
 		if (cqe->res && !(cqe->flags & IORING_CQE_F_MORE))
 			submit_wake_arm(ur);
 		break;
+	case KIND_WAKE_LOST:
+		submit_wake_foreign((const struct uring *)(uintptr_t)(cqe->user_data & ~(uint64_t)KIND_MASK));
+		break;
 	case KIND_NOTHING:
 		break;
 	default:
@@ -162,7 +165,7 @@ void reap_flush(struct kport *kp)
 		if (io_uring_sq_ready(&ur->ur_ring) || wants_entry(ur))
 			check_entered(ur, io_uring_submit_and_get_events(&ur->ur_ring));
 		any = reap(ur);
-	} while (any && (ur->ur_first || ur->ur_cancels || wants_entry(ur)));
+	} while (any && (submit_is_behind(ur) || wants_entry(ur)));
 	ur->ur_reaping = false;
 }
 
@@ -173,7 +176,7 @@ void reap_sleep(struct kport *kp, ell_time until)
 	int n;
 
 	submit_backlog(ur);
-	if (ur->ur_first || ur->ur_cancels) {
+	if (submit_is_behind(ur)) {
 		/* The kernel takes nothing: make room, and do not sleep over what was sent. */
 		check_entered(ur, io_uring_submit_and_get_events(&ur->ur_ring));
 	} else if (until == ELL_FOREVER) {

@@ -139,6 +139,8 @@ void submit_backlog(struct uring *ur)
 {
 	struct io_uring_sqe *sqe;
 
+	if (UNLIKELY(ur->ur_deaf))
+		submit_wake_arm(ur);
 	while (ur->ur_cancels) {
 		struct ell_msg *m = ur->ur_cancels;
 
@@ -157,14 +159,17 @@ void submit_backlog(struct uring *ur)
 	}
 }
 
-/* Foreign threads wake us by writing to an eventfd, which nobody reads: each write is an edge. */
+/*
+ * Foreign threads wake us by writing to an eventfd, which nobody reads: each write is an edge. What was written while
+ * nothing was armed is found by the arming, for the counter is not 0.
+ */
 void submit_wake_arm(struct uring *ur)
 {
 	struct io_uring_sqe *sqe = get_sqe(ur);
 
-	/* Without room now, the next look at the ring finds the same need. */
+	ur->ur_deaf = !sqe;
 	if (!sqe)
-		panic("io_uring: no room for the first submission");
+		return;
 	io_uring_prep_poll_multishot(sqe, ur->ur_eventfd, POLLIN);
 	sqe->poll32_events |= EPOLLET;
 	sqe->user_data = KIND_WAKE;
@@ -174,15 +179,22 @@ void submit_wake(struct kport *target, struct kport *from)
 {
 	struct uring *to = uring_of(target);
 	struct io_uring_sqe *sqe = from && ring_can(IORING_OP_MSG_RING) ? get_sqe(uring_of(from)) : NULL;
-	const uint64_t one = 1;
 
 	if (sqe) {
 		io_uring_prep_msg_ring(sqe, to->ur_ring.ring_fd, 0, KIND_WAKE, 0);
-		sqe->user_data = KIND_NOTHING;
+		sqe->user_data = (uint64_t)(uintptr_t)to | KIND_WAKE_LOST;
 		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-		if (enter(uring_of(from)))
+		/* The kernel may have taken less than all: what is left goes with the next round, which may be far. */
+		if (enter(uring_of(from)) && !io_uring_sq_ready(&uring_of(from)->ur_ring))
 			return;
 	}
+	submit_wake_foreign(to);
+}
+
+void submit_wake_foreign(const struct uring *to)
+{
+	const uint64_t one = 1;
+
 	/* The counter cannot overflow in the life of a machine; a full one would still be a wake-up. */
 	while (write(to->ur_eventfd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;

@@ -17,6 +17,7 @@ struct uring {
 	struct ell_msg *ur_last;
 	struct ell_msg *ur_cancels; /* to be cancelled, the same: by ms_link, finished or not */
 	bool ur_reaping;
+	bool ur_deaf;	     /* foreign threads cannot wake the LWP before submit_wake_arm() has room */
 	bool ur_defers;	     /* completions appear only when the LWP enters the kernel */
 	bool ur_flagged;     /* and the ring says when that is worth it */
 	int ur_eventfd;	     /* foreign threads write to it */
@@ -26,11 +27,16 @@ struct uring {
 };
 
 /*
- * user_data of a submission: the message's address in bits 0 to 47, what it is in bits 0 to 2, which are 0 in an
- * address, and the low half of the message's generation in bits 48 to 63, so that a late cancel never hits the next
- * activation.
+ * user_data of a submission: an address in bits 0 to 47, what it is in bits 0 to 2, which are 0 in an address, and of a
+ * message the low half of its generation in bits 48 to 63, so that a late cancel never hits the next activation.
  */
-enum uring_kind { KIND_MESSAGE, KIND_WAKE, KIND_NOTHING, KIND_MASK = 7 };
+enum uring_kind {
+	KIND_MESSAGE,
+	KIND_WAKE,	/* somebody has posted something */
+	KIND_WAKE_LOST, /* the ring at this address could not be woken by a message from ours */
+	KIND_NOTHING,
+	KIND_MASK = 7
+};
 
 /* ring.c: makes and ends rings; what they can do was probed with the first. */
 extern const struct kport_ops uring_ops;
@@ -43,9 +49,16 @@ void submit_send(struct kport *kp, struct ell_msg *m);
 void submit_cancel(struct kport *kp, struct ell_msg *m);
 void submit_wake_arm(struct uring *ur);
 void submit_wake(struct kport *target, struct kport *from);
+void submit_wake_foreign(const struct uring *to);
 
 /* Fills the ring with what waited for room. */
 void submit_backlog(struct uring *ur);
+
+/* Is anything still waiting for room? */
+static inline bool submit_is_behind(const struct uring *ur)
+{
+	return ur->ur_first || ur->ur_cancels || ur->ur_deaf;
+}
 
 /* reap.c: from completions to replies. */
 void reap_flush(struct kport *kp);
