@@ -25,7 +25,7 @@ struct ell_port {
 	void *pt_arg;
 	const char *pt_name;
 	uint32_t pt_magic;
-	uint32_t pt_spare;
+	uint32_t pt_calls; /* the upcall: see src/message/port.c */
 };
 
 /*
@@ -36,14 +36,15 @@ void ell_port_init(struct ell_port *port, const char *name);
 
 /*
  * Instead of a waiter: FN(PORT, ARG) is called each time PORT changes from empty to not empty, on the LWP that put the
- * message there, in scheduler context or on the putting thread. It may get messages, send others and unpark threads;
- * it must not wait: that aborts. FN NULL takes the function away. Set it while nothing is sent to the port.
+ * message there, in scheduler context or on the putting thread. It may get messages, send others and unpark threads; it
+ * must not wait or yield: that aborts. There is one call at a time: what changes meanwhile brings one more afterwards.
+ * FN NULL takes the function away. Set it while nothing is sent to the port.
  */
 void ell_port_upcall(struct ell_port *port, void (*fn)(struct ell_port *port, void *arg), void *arg);
 
 /*
- * Ends PORT: 0; -EBUSY if a message is in it or a thread waits on it. Whatever is put into it later aborts and names
- * it. Never switches threads; not for signal handlers.
+ * Ends PORT: 0; -EBUSY if a message is in it, a thread waits on it or its upcall runs. Whatever is put into it later
+ * aborts and names it. Never switches threads; not for signal handlers.
  */
 int ell_port_finish(struct ell_port *port);
 

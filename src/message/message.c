@@ -22,8 +22,8 @@
  *
  * A request from thread to thread (ELL_OP_USER) is PUT instead of SENT, and makes one more step: its receiver moves it
  * from PUT to HELD when it takes it from the port, or from REVOKING at once to REPLIED, with -ECANCELED; and a revoke
- * moves it from HELD to UNWANTED, which is a hint to the receiver: ell_msg_reply() ends both. Nobody has to hear of such
- * a revoke, so after its swap it touches the message no more: the receiver may have replied.
+ * moves it from HELD to UNWANTED, which is a hint to the receiver: ell_msg_reply() ends both. Nobody has to hear of
+ * such a revoke, so after its swap it touches the message no more: the receiver may have replied.
  *
  * Ownership: while SENT and the like, the caller touches nothing but through this file. The reply is the last access of
  * its author: with the compare-and-swap to REPLIED the message without a port belongs to its sender again, who may free

@@ -37,10 +37,12 @@ static inline enum message_state message_state(const struct ell_msg *m)
 
 /*
  * What lies above this room: set once, when the runtime starts, and before that each field is NULL.
- * unpark ends a sleep (sched/park.h). send and revoke reach the LWP whose ring works on the message.
+ * unpark ends a sleep (sched/park.h). upcall calls FN(PORT, ARG), and sees to it that it does not wait. send and revoke
+ * reach the LWP whose ring works on the message.
  */
 struct message_above {
 	bool (*unpark)(uint64_t ticket);
+	void (*upcall)(void (*fn)(struct ell_port *port, void *arg), struct ell_port *port, void *arg);
 	int (*send)(struct ell_msg *m);
 	void (*revoke)(struct ell_msg *m);
 };

@@ -13,7 +13,7 @@
  *
  *	0 -> message, message -> message	any writer, by compare-and-swap
  *	ticket -> message			any writer, who then unparks the ticket
- *	message -> 0				the receiver, by exchange: it reverses the chain to its own list, pt_first
+ *	message -> 0				the receiver, by exchange: it reverses the chain to pt_first
  *	0 -> ticket, ticket -> 0		the receiver
  *
  * The sleep cannot be missed: the receiver goes to sleep only if it changed 0 to its ticket, so what is put into the
@@ -23,11 +23,22 @@
  * find a ticket of a sleep that is over, or none, and unpark nobody. That is why the word holds a ticket, which is
  * harmless for ever, and not the address of something on the receiver's stack.
  *
+ * A port with an upcall has a second word, pt_calls: CALL_RUNS, somebody is in the upcall; CALL_WANTED, it is to run
+ * (once more); below these, how many writers are between the two, for after the swap the message may be taken, and only
+ * this count keeps the port from being finished before they have called.
+ *
+ *	writer: 0 -> message		sets both bits; calls if CALL_RUNS was not set
+ *	who calls			clears CALL_WANTED, calls, and clears CALL_RUNS if CALL_WANTED is still clear
+ *
+ * So the upcall is the one receiver, on whichever LWP it runs; and what it does may come back to its own port without
+ * going deeper and deeper.
+ *
  * Ordering: a message's fields are written before the swap that puts it in (release, ORD port-1) and read after the
  * exchange that takes it out (acquire, ORD port-2).
  *
  * Rejected: a lock (two locked instructions, and a sleeping holder stops all); a queue with a stub node (it needs
- * memory of its own, and an emptiness test that a waiter could trust needs a second word).
+ * memory of its own, and an emptiness test that a waiter could trust needs a second word); an upcall wherever and
+ * whenever a message comes (two LWPs would receive at once).
  */
 #include "message/port.h"
 
@@ -38,6 +49,10 @@
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "message/message.h"
+
+/* In pt_calls. */
+#define CALL_RUNS (UINT32_C(1) << 31)
+#define CALL_WANTED (UINT32_C(1) << 30)
 
 static bool is_ticket(uint64_t head)
 {
@@ -81,22 +96,21 @@ EXPORT void ell_port_upcall(struct ell_port *port, void (*fn)(struct ell_port *,
 EXPORT int ell_port_finish(struct ell_port *port)
 {
 	check(port);
-	if (load_acquire(&port->pt_head) || port->pt_first || load_relaxed(&port->pt_receiver))
+	if (load_acquire(&port->pt_head) || port->pt_first || load_relaxed(&port->pt_receiver) ||
+	    load_acquire(&port->pt_calls))
 		return -EBUSY;
 	port->pt_magic = PORT_DEAD;
 	return 0;
 }
 
-void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
+/*
+ * Puts the chain in, and wakes who waits: what pt_head was before. Afterwards the port may be gone, for its receiver
+ * may finish it.
+ */
+static inline uint64_t push(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
 {
 	uint64_t old = load_relaxed(&port->pt_head);
-	void (*upcall)(struct ell_port *, void *);
-	void *arg;
 
-	check(port);
-	/* Once the message is in, the port may be finished by its receiver. */
-	upcall = port->pt_upcall;
-	arg = port->pt_arg;
 	do {
 		oldest->ms_next = is_ticket(old) ? NULL : (struct ell_msg *)(uintptr_t)old;
 		/* ORD port-1: pairs with ORD port-2 */
@@ -104,8 +118,40 @@ void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_m
 
 	if (is_ticket(old))
 		message_above.unpark(old >> 1);
-	else if (old == 0 && upcall)
-		upcall(port, arg);
+	return old;
+}
+
+/* Calls the upcall, or leaves that to who is in it. */
+static void call(struct ell_port *port)
+{
+	uint32_t calls = fetch_or_seq_cst(&port->pt_calls, CALL_RUNS | CALL_WANTED);
+
+	if (calls & CALL_RUNS)
+		return;
+	do {
+		fetch_and_seq_cst(&port->pt_calls, ~CALL_WANTED);
+		message_above.upcall(port->pt_upcall, port, port->pt_arg);
+		calls = load_relaxed(&port->pt_calls);
+		while (!(calls & CALL_WANTED) && !cas_seq_cst(&port->pt_calls, &calls, calls & ~CALL_RUNS))
+			;
+	} while (calls & CALL_WANTED);
+}
+
+COLD static void push_and_call(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
+{
+	fetch_add_acq_rel(&port->pt_calls, 1);
+	if (push(port, newest, oldest) == 0)
+		call(port);
+	fetch_sub_acq_rel(&port->pt_calls, 1);
+}
+
+void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
+{
+	check(port);
+	if (UNLIKELY(port->pt_upcall))
+		push_and_call(port, newest, oldest);
+	else
+		push(port, newest, oldest);
 }
 
 void port_push(struct ell_port *port, struct ell_msg *m)

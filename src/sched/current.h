@@ -9,7 +9,7 @@
 /* The descriptor of a foreign kernel thread, made at its first use. Aborts if there is no memory. Context: F. */
 struct thread *thread_foreign(void);
 
-/* Aborts: scheduler context calls what only threads may. */
+/* Aborts: an upcall, or scheduler context, calls what only threads may. */
 void thread_misplaced(void) __attribute__((noreturn, cold));
 
 /* The caller: a user thread, or a foreign one. Scheduler context (an upcall's) aborts. Context: T F. */

@@ -50,5 +50,5 @@ struct thread *thread_foreign(void)
 
 void thread_misplaced(void)
 {
-	panic("a function that waits was called from an upcall, in scheduler context");
+	panic("a function that waits or yields was called from an upcall, or in scheduler context");
 }

@@ -87,6 +87,8 @@ park_ticket park_prepare(void)
 	struct thread *th = thread_current();
 	uint64_t number = ((load_relaxed(&th->th_wait) >> STATE_BITS) + 1) & NUMBER_MASK;
 
+	if (UNLIKELY(th->th_upcalls))
+		thread_misplaced();
 	ASSERT_SLOW((load_relaxed(&th->th_wait) & STATE_MASK) == AWAKE);
 	/* 0 is no ticket. */
 	number += number == 0;

@@ -6,6 +6,8 @@
 #include "sched/thread.h"
 #include "sched/vcpu.h"
 
+struct ell_port;
+
 /* Where a thread goes that was woken. */
 enum ready_where {
 	READY_LAST, /* to the end of the queue */
@@ -66,6 +68,9 @@ int sched_start(struct lwp **self);
 
 /* The last words of the runtime: the other LWPs stop at their next round. The caller is no LWP afterwards. */
 void sched_end(void);
+
+/* Calls FN(PORT, ARG): in it the caller can neither wait nor yield. Context: T V F. */
+void sched_upcall(void (*fn)(struct ell_port *port, void *arg), struct ell_port *port, void *arg);
 
 /* The wheel's expiry function. Context: V. */
 void sched_expire(uint64_t what);

@@ -97,5 +97,6 @@ static void revoke(struct ell_msg *m)
 
 void send_connect(void)
 {
-	message_above = (struct message_above){.unpark = park_unpark, .send = send, .revoke = revoke};
+	message_above =
+		(struct message_above){.unpark = park_unpark, .upcall = sched_upcall, .send = send, .revoke = revoke};
 }

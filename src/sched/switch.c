@@ -102,6 +102,8 @@ void sched_yield_self(void)
 	struct thread *th = arch_thread();
 	struct vcpu *vc = vcpu_self();
 
+	if (UNLIKELY(!th || th->th_upcalls))
+		thread_misplaced();
 	/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
 	if (vc->vc_turns > 0 && runq_is_empty(vc)) {
 		vc->vc_turns--;

@@ -40,6 +40,7 @@ struct thread {
 	uint8_t th_leave;	    /* enum thread_leave: itself, before it leaves */
 	uint8_t th_why;		    /* enum park_why: itself */
 	bool th_tls_used;	    /* a thread has run on th_tls before */
+	uint32_t th_upcalls;	    /* that it is in: then it must not wait. Itself */
 	ell_thread th_id;	    /* 0: nobody's */
 	uint64_t th_uses;	    /* how often the descriptor was taken */
 

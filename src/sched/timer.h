@@ -47,8 +47,8 @@ void timer_start_locked(struct wheel *wh, struct timer *tm, ell_time when, uint6
 bool timer_stop(struct wheel *wh, struct timer *tm);
 
 /*
- * Calls FN for all that is due, without the lock; returns when the next one may be due, or ELL_FOREVER. FN may come here
- * again. Context: V T, on the LWP of the wheel.
+ * Calls FN for all that is due, without the lock; returns when the next one may be due, or ELL_FOREVER. FN may come
+ * here again. Context: V T, on the LWP of the wheel.
  */
 ell_time timer_run(struct wheel *wh, ell_time now, void (*fn)(uint64_t what));
 
