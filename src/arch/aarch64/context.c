@@ -22,7 +22,10 @@ enum { FPCR_DEFAULT = 0 };
 /* See cpu.h. Only the instructions there name it, and in static TLS it must lie. */
 __thread struct lwp *arch_lwp_word __attribute__((used, tls_model("initial-exec")));
 
-void arch_thread_start(void);
+/* Where a thread begins in there: behind the nop. */
+enum { THREAD_FIRST = 4 };
+
+extern const char arch_thread_start[];
 
 void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *carry))
 {
@@ -32,7 +35,7 @@ void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *c
 	/* The frame pointer, x29, is 0: those who walk frame pointers stop there. */
 	*frame = (struct frame){.x19_to_x29 = {(uint64_t)(uintptr_t)entry}, .fpcr = FPCR_DEFAULT};
 	cx->cx_sp = frame;
-	cx->cx_pc = (void *)arch_thread_start;
+	cx->cx_pc = (void *)(arch_thread_start + THREAD_FIRST);
 }
 
 /* All that is used here is in each aarch64. */

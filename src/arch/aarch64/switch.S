@@ -82,17 +82,17 @@ arch_switch_body:			/* from: x0, to: x1, carry: x2, back to: x3 */
 
 /*
  * The outermost frame of a thread: arch_context_make() left the entry function in x19. There is no caller, and the CFI
- * says so, for unwinders to stop here. It begins before the label: they look for what precedes a return address, and
- * this one is the return address of arch_switch() when a context runs for the first time.
+ * says so, for unwinders to stop here. A thread begins behind the nop: they take what precedes a return address for the
+ * call, and to them its address is one as long as the thread has not run.
  */
 	.globl arch_thread_start
 	.hidden arch_thread_start
 	.type arch_thread_start, %function
 	.p2align 4
+arch_thread_start:
 	.cfi_startproc
 	.cfi_undefined x30
 	nop
-arch_thread_start:
 	hint	#36				/* bti j */
 	mov	x0, x2
 	blr	x19
@@ -101,7 +101,7 @@ arch_thread_start:
 	.size arch_thread_start, .-arch_thread_start
 
 #ifdef __ARM_FEATURE_BTI_DEFAULT
-/* The linker asks each object whether it is fit for branch target identification: GNU_PROPERTY_AARCH64_FEATURE_1_BTI. */
+/* GNU_PROPERTY_AARCH64_FEATURE_1_BTI: the linker wants to hear from each object that its targets are marked. */
 	.section .note.gnu.property, "a"
 	.p2align 3
 	.word 4, 16, 5
