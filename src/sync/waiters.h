@@ -157,7 +157,7 @@ struct ell_waiter *waiters_detach(struct ell_waiters *wq);
 /* Wakes a detached chain, none of whom has a deadline. Context: T V F. */
 void waiters_wake_all(struct ell_waiter *wn);
 
-/* Is the queue in order? For debug builds. Locks: wq_lock held. */
+/* Are the two ends of the queue in order? For debug builds. Locks: wq_lock held. */
 bool waiters_is_valid(const struct ell_waiters *wq);
 
 #endif
