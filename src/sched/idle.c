@@ -115,6 +115,8 @@ struct thread *sched_steal(struct vcpu *vc)
 {
 	unsigned start = (unsigned)(vc->vc_rounds % runtime.rt_count);
 
+	if (UNLIKELY(runtime.rt_migrate))
+		return NULL;
 	for (unsigned i = 0; i < runtime.rt_count; i++) {
 		struct vcpu *victim = &runtime.rt_vcpus[(start + i) % runtime.rt_count];
 		struct thread *th = victim == vc ? NULL : runq_steal(vc, victim, vc->vc_watching);

@@ -229,7 +229,7 @@ bool park_unpark_here(park_ticket ticket)
 	    load_relaxed(&th->th_kind) == THREAD_FOREIGN)
 		return false;
 	home = load_relaxed(&th->th_vcpu);
-	if (home && home != vcpu_self())
+	if (home ? home != vcpu_self() : runtime.rt_migrate)
 		return false;
 	/* ORD park-4: pairs with ORD park-3 */
 	if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | WOKEN))

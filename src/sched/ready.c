@@ -4,6 +4,10 @@
  *
  * From an LWP: to the queue of its own vCPU, at the front if the caller is about to wait for it. A thread that may not
  * move, and any thread that is woken by a foreign kernel thread, goes to an inbox, which its vCPU empties every round.
+ *
+ * For tests: with ELLULA_MIGRATE in the environment a thread that may move is never ready twice in a row on one vCPU. It
+ * goes to the inbox of the next one each time it is woken or yields, and nobody steals. What code remembers across a
+ * switch, and should not, is then wrong each time.
  */
 #include "sched/current.h"
 #include "sched/runq.h"
@@ -51,11 +55,20 @@ static struct vcpu *home_of(const struct thread *th)
 	return th->th_last ? th->th_last : &runtime.rt_vcpus[0];
 }
 
+static struct vcpu *neighbour_of(const struct vcpu *vc)
+{
+	return &runtime.rt_vcpus[((unsigned)vc->vc_number + 1) % runtime.rt_count];
+}
+
 void sched_ready(struct thread *th, enum ready_where where)
 {
 	struct lwp *lw = arch_lwp_or_null();
 	struct vcpu *vc;
 
+	if (UNLIKELY(runtime.rt_migrate) && !th->th_vcpu) {
+		sched_post(neighbour_of(home_of(th)), th);
+		return;
+	}
 	if (UNLIKELY(!lw)) {
 		sched_post(home_of(th), th);
 		return;

@@ -184,6 +184,7 @@ int sched_start(struct lwp **self)
 		return -ENOMEM;
 	kport_above.self = own_kport;
 	runtime.rt_solo = count == 1;
+	runtime.rt_migrate = count > 1 && getenv("ELLULA_MIGRATE");
 	error = become_lwp(0);
 	if (!error)
 		error = start_others(count);

@@ -47,16 +47,17 @@ static inline void enter_thread(struct lwp *lw, struct thread *th)
 
 void sched_finish_previous(struct thread *previous)
 {
-	struct vcpu *vc;
-
 	sanitizer_arrived();
 	if (!previous)
 		return;
-	vc = vcpu_self();
 	if (UNLIKELY(previous->th_leave >= LEAVE_EXIT))
 		sched_thread_gone(previous);
-	else if (previous->th_leave == LEAVE_YIELD || !park_settle(previous))
-		runq_push(vc, previous);
+	else if (previous->th_leave == LEAVE_PARK && park_settle(previous))
+		return;
+	else if (UNLIKELY(runtime.rt_migrate))
+		sched_ready(previous, READY_LAST);
+	else
+		runq_push(vcpu_self(), previous);
 }
 
 void sched_leave(struct thread *th)

@@ -50,7 +50,8 @@ struct vcpu {
 struct runtime {
 	unsigned rt_count; /* of vCPUs; 0: not started */
 	struct vcpu *rt_vcpus;
-	bool rt_solo; /* one vCPU: nobody steals */
+	bool rt_solo;	 /* one vCPU: nobody steals */
+	bool rt_migrate; /* see sched/ready.c */
 	uint32_t rt_ended;
 	uint64_t rt_idle[VCPUS_MAX / 64] CACHE_ALIGNED; /* bit set: that vCPU is idle, and nobody wakes it. LWPs */
 	uint32_t rt_searching;				/* one was woken to look for work, and has found none yet */
