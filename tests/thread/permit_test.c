@@ -76,7 +76,7 @@ static void a_new_thread_has_no_permit(void)
 
 static void *park_in_vain(void *arg)
 {
-	CHECK(!ell_park_until(ell_after(ELL_MSEC)));
+	CHECK(!ell_park_until(ell_after(30 * ELL_USEC)));
 	CHECK_EQ(ell_unpark(ell_self()), 0);
 	return arg;
 }
@@ -213,19 +213,14 @@ static void deadlines_of_foreign_threads_race_with_permits(void)
 }
 
 /* On vCPUs of their own: each wake-up crosses. */
-static void *play_there(void *arg)
-{
-	return play(arg);
-}
-
 static void wakes_cross_from_vcpu_to_vcpu(void)
 {
 	ell_thread threads[2];
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		players[i] = (struct player){.turns = MANY(20000, 3000)};
-		threads[i] = start_on(i, play_there, &players[i]);
-	}
+	for (int i = 0; i < 2; i++)
+		threads[i] = start_on(i, play, &players[i]);
 	for (int i = 0; i < 2; i++)
 		join(threads[i]);
 	CHECK_EQ(turn, 2 * players[0].turns);
