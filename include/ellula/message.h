@@ -77,10 +77,17 @@ struct ell_msg {
 	struct ell_port *ms_port; /* where the reply goes; NULL: whoever waits for this very message */
 	int64_t ms_result;	  /* of the reply: what the call returned, or -errno */
 
-	/* The arguments, set by the functions of <ellula/ops.h>. */
-	uint16_t ms_op;
-	uint16_t ms_mark;
+	/* The library's; with the above in one cache line, for a reply needs no more. */
+	uint16_t ms_op;		 /* enum ell_op, set by the functions of <ellula/ops.h>, as the arguments */
+	uint16_t ms_mark;	 /* the kernel port's notes */
+	uint32_t ms_gen;	 /* how often it was sent */
+	uint64_t ms_state;	 /* see src/message/message.h */
+	struct ell_msg *ms_next; /* in a port, or in what waits for a ring */
+	uint32_t ms_work;	 /* how far a revoke has come */
 	int32_t ms_fd;
+	void *ms_home; /* the LWP or the vCPU that works on it */
+
+	/* The other arguments. */
 	int32_t ms_fd2;
 	uint32_t ms_opflags;
 	void *ms_addr;
@@ -88,14 +95,8 @@ struct ell_msg {
 	uint64_t ms_len;
 	uint64_t ms_off;
 
-	/* The library's. */
-	uint64_t ms_state;	 /* see src/message/message.h */
-	struct ell_msg *ms_next; /* in a port, or in what waits for a ring */
 	struct ell_msg *ms_prev; /* in the list of what a port's receiver has collected */
 	struct ell_msg *ms_link; /* in the list of what is to be revoked */
-	void *ms_home;		 /* the LWP or the vCPU that works on it */
-	uint32_t ms_gen;	 /* how often it was sent */
-	uint32_t ms_work;	 /* the kernel port's notes */
 	uint64_t ms_scratch[4];	 /* a timer's place in the wheel; the stage of an operation of several steps */
 };
 

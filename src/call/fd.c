@@ -50,16 +50,21 @@
 
 enum { RECORDS_MAX = 1 << 20 };
 
+/* What an event needs is in one cache line, the beginning of the watch among it. */
 struct fd_record {
 	uint32_t fr_lock;
 	bool fr_tracked;
 	bool fr_stream;
-	bool fr_ready;	  /* also without the lock */
-	bool fr_hung;	  /* also without the lock */
-	uint32_t fr_uses; /* changes when the descriptor is closed */
-	struct waiter *fr_waiters;
+	bool fr_ready;	       /* also without the lock */
+	bool fr_hung;	       /* also without the lock */
+	uint32_t fr_uses;      /* changes when the descriptor is closed */
+	bool fr_crowded;       /* fr_more is not empty */
+	park_ticket fr_waiter; /* who waits, or 0 */
 	struct ell_msg fr_watch;
+	struct waiter *fr_more; /* who else waits */
 } CACHE_ALIGNED;
+
+_Static_assert(offsetof(struct fd_record, fr_watch.ms_state) + sizeof(uint64_t) <= CACHE_LINE, "one line for an event");
 
 struct waiter {
 	struct waiter *next;
@@ -99,9 +104,17 @@ struct fd_record *fd_tracked(int fd)
 /* Wakes all who wait on REC. */
 static void wake_all_locked(struct fd_record *rec)
 {
-	struct waiter *w = rec->fr_waiters;
+	park_ticket first = rec->fr_waiter;
+	struct waiter *w;
 
-	rec->fr_waiters = NULL;
+	rec->fr_waiter = 0;
+	if (first)
+		park_unpark(first);
+	if (LIKELY(!rec->fr_crowded))
+		return;
+	w = rec->fr_more;
+	rec->fr_more = NULL;
+	rec->fr_crowded = false;
 	while (w) {
 		/* Once unparked, the waiter's node is gone. */
 		struct waiter *next = w->next;
@@ -109,6 +122,17 @@ static void wake_all_locked(struct fd_record *rec)
 		park_unpark(w->ticket);
 		w = next;
 	}
+}
+
+static void add_waiter_locked(struct fd_record *rec, struct waiter *w)
+{
+	if (LIKELY(!rec->fr_waiter)) {
+		rec->fr_waiter = w->ticket;
+		return;
+	}
+	w->next = rec->fr_more;
+	rec->fr_more = w;
+	rec->fr_crowded = true;
 }
 
 /* kport_above.event */
@@ -190,15 +214,16 @@ static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 
 static void remove_waiter(struct fd_record *rec, const struct waiter *w)
 {
-	struct waiter **at;
-
 	lock_acquire(&rec->fr_lock);
-	for (at = &rec->fr_waiters; *at; at = &(*at)->next) {
+	if (rec->fr_waiter == w->ticket)
+		rec->fr_waiter = 0;
+	for (struct waiter **at = &rec->fr_more; *at; at = &(*at)->next) {
 		if (*at == w) {
 			*at = w->next;
 			break;
 		}
 	}
+	rec->fr_crowded = rec->fr_more != NULL;
 	lock_release(&rec->fr_lock);
 }
 
@@ -224,10 +249,8 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 	done = load_relaxed(&rec->fr_ready) || rec->fr_uses != uses;
 	if (!done)
 		arm = watch_prepare_locked(rec, &stuck);
-	if (!done && !stuck) {
-		w.next = rec->fr_waiters;
-		rec->fr_waiters = &w;
-	}
+	if (!done && !stuck)
+		add_waiter_locked(rec, &w);
 	lock_release(&rec->fr_lock);
 	if (done || stuck) {
 		park_cancel(w.ticket);

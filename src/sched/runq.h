@@ -91,15 +91,20 @@ static inline struct thread *runq_next_pop(struct vcpu *vc)
 static inline void runq_prefetch(const struct vcpu *vc)
 {
 	uint32_t head = load_relaxed(&vc->vc_head);
-	const struct thread *th;
+	const struct thread *th = vc->vc_own_first;
 	const char *sp;
 
-	if (head == vc->vc_tail)
-		return;
-	th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
+	if (!th) {
+		if (head == vc->vc_tail)
+			return;
+		th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
+		__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
+	}
 	sp = load_relaxed(&th->th_ctx.cx_sp);
 	for (unsigned line = 0; line < RUNQ_PREFETCH_LINES; line++)
 		__builtin_prefetch(sp + line * CACHE_LINE, 1);
+	__builtin_prefetch((const char *)th + CACHE_LINE, 1);
+	__builtin_prefetch((const char *)th + 2 * CACHE_LINE, 1);
 }
 
 /* The thread that runs next: NULL if nothing is ready here. Context: T V, on VC. */

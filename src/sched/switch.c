@@ -74,7 +74,8 @@ void sched_leave(struct thread *th)
 		next = runq_pop(vc);
 	}
 	if (LIKELY(next != NULL)) {
-		runq_prefetch(vc);
+		if (th->th_leave == LEAVE_PARK)
+			runq_prefetch(vc);
 		tls_switch(lw, th->th_tls, next->th_tls);
 		enter_thread(lw, next);
 		sanitizer_leave_for(th, next);

@@ -20,10 +20,10 @@ static long resident_pages(void)
 
 static void *use_stack(void *gate)
 {
-	volatile char bytes[DEPTH];
+	char bytes[DEPTH];
 
 	for (int i = 0; i < DEPTH; i += PAGE)
-		bytes[i] = 1;
+		*(volatile char *)&bytes[i] = 1;
 	ell_sem_wait(gate);
 	return NULL;
 }

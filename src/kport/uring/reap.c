@@ -19,6 +19,13 @@ static struct uring *uring_of(struct kport *kp)
 	return CONTAINER_OF(kp, struct uring, ur_kport);
 }
 
+enum { AHEAD = 2 };
+
+static struct ell_msg *message_of(uint64_t user_data)
+{
+	return (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1));
+}
+
 /* Replies to one port that were not put into it yet: with one locked instruction for all of them. */
 struct replies {
 	struct ell_port *port;
@@ -63,7 +70,7 @@ static void reply(struct replies *rs, struct ell_msg *m, int64_t result)
 
 static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, int32_t res, uint32_t flags)
 {
-	struct ell_msg *m = (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1));
+	struct ell_msg *m = message_of(user_data);
 	const struct op *row = &op_table[m->ms_op];
 	int64_t result = res;
 	bool watch;
@@ -111,6 +118,13 @@ static inline void act(struct uring *ur, struct replies *rs, const struct io_uri
 	}
 }
 
+/* The message of the completion after the next: it may be far away, and there is time to fetch it. */
+static inline void prefetch(const struct io_uring_cq *cq, unsigned head)
+{
+	if (load_relaxed(cq->ktail) - head > AHEAD)
+		__builtin_prefetch(message_of(cq->cqes[(head + AHEAD) & cq->ring_mask].user_data), 1);
+}
+
 /* Replies to all that is in the ring: false if that was nothing. */
 static bool reap(struct uring *ur)
 {
@@ -124,6 +138,7 @@ static bool reap(struct uring *ur)
 		const struct io_uring_cqe cqe = {.user_data = slot->user_data, .res = slot->res, .flags = slot->flags};
 
 		io_uring_cq_advance(&ur->ur_ring, 1);
+		prefetch(&ur->ur_ring.cq, head);
 		act(ur, &rs, &cqe);
 		any = true;
 	}
