@@ -9,7 +9,7 @@ all:
 
 demo:
 	@scripts/build $(BUILD) build demo
-	@examples/demo $(BUILD)
+	@scripts/demo $(BUILD)
 
 test:
 	@scripts/build $(BUILD) build test
