@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sem_test.c - what <ellula/sync.h> promises of a semaphore */
+#include <ellula/ops.h>
+#include <ellula/port.h>
 #include <errno.h>
 #include <string.h>
 
@@ -76,6 +78,30 @@ static void who_gives_up_leaves_no_trace(void)
 	CHECK_EQ(memcmp(&sem, &zero, sizeof(zero)), 0);
 	CHECK_EQ(ell_sem_post(&sem), 0);
 	CHECK_EQ(ell_sem_trywait(&sem), 0);
+}
+
+static void post_for_reply(struct ell_port *port, void *arg)
+{
+	while (ell_port_get(port))
+		CHECK_EQ(ell_sem_post(arg), 0);
+}
+
+/* Scheduler context, in which nothing may wait: the reply comes while all threads sleep. */
+static void an_upcall_may_post(void)
+{
+	struct ell_port port;
+	struct ell_msg m;
+
+	ell_port_init(&port, "upcall");
+	ell_port_upcall(&port, post_for_reply, &sem);
+	ell_msg_init(&m, &port, NULL);
+	for (int i = 0; i < 100; i++) {
+		ell_msg_timer(&m, ell_after(20 * ELL_USEC));
+		CHECK_EQ(ell_msg_send(&m), 0);
+		CHECK_EQ(ell_sem_wait(&sem), 0);
+	}
+	CHECK_EQ(ell_sem_trywait(&sem), EAGAIN);
+	CHECK_EQ(ell_port_finish(&port), 0);
 }
 
 /*
@@ -205,6 +231,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(too_many_units_are_an_error, HARNESS_IN_RUN),
 		HARNESS_CASE(units_go_to_the_oldest_waiter, HARNESS_IN_RUN),
 		HARNESS_CASE(who_gives_up_leaves_no_trace, HARNESS_IN_RUN),
+		HARNESS_CASE(an_upcall_may_post, HARNESS_IN_RUN),
 		HARNESS_CASE(deadlines_that_race_with_posts_lose_no_unit),
 		HARNESS_CASE(a_unit_bounces_on_one_vcpu),
 		HARNESS_CASE(a_unit_bounces_on_two_vcpus),
