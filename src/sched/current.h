@@ -28,6 +28,9 @@ static inline struct thread *thread_current(void)
 #include "sched/park.h"
 void park_expire(park_ticket ticket);
 
+/* The latest sleep of TH, over or not. Context: any. */
+park_ticket park_latest(const struct thread *th);
+
 /*
  * TH has left, parking, and its context is saved: true; or false, somebody has woken it before, and it is ready.
  * Context: T V, whoever came next.

@@ -60,6 +60,7 @@
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "sched/current.h"
+#include "sched/deadline.h"
 #include "sched/sched.h"
 
 enum park_state { AWAKE, ARMED, PARKED, WOKEN, EXPIRED, STATE_BITS = 3 };
@@ -94,6 +95,11 @@ park_ticket park_prepare(void)
 	number += number == 0;
 	store_release(&th->th_wait, number << STATE_BITS | ARMED);
 	return ticket_of(th, number);
+}
+
+park_ticket park_latest(const struct thread *th)
+{
+	return ticket_of(th, load_acquire(&th->th_wait) >> STATE_BITS);
 }
 
 bool park_cancel(park_ticket ticket)
@@ -175,16 +181,14 @@ static void sleep_foreign(struct thread *th, ell_time until)
 	}
 }
 
-static void sleep_user(struct thread *th, park_ticket ticket, ell_time until)
+static void sleep_user(struct thread *th, ell_time until)
 {
-	if (until != ELL_FOREVER) {
-		th->th_wheel = &vcpu_self()->vc_wheel;
-		timer_start(th->th_wheel, &th->th_timer, until, ticket << 1 | 1);
-	}
+	if (until != ELL_FOREVER)
+		deadline_set(th, until);
 	th->th_leave = LEAVE_PARK;
 	sched_leave(th);
 	if (until != ELL_FOREVER)
-		timer_stop(th->th_wheel, &th->th_timer);
+		deadline_clear(th);
 }
 
 bool park_commit(park_ticket ticket, enum park_why why, ell_time until)
@@ -199,7 +203,7 @@ bool park_commit(park_ticket ticket, enum park_why why, ell_time until)
 		if (UNLIKELY(th->th_kind == THREAD_FOREIGN))
 			sleep_foreign(th, until);
 		else
-			sleep_user(th, ticket, until);
+			sleep_user(th, until);
 		th->th_why = PARK_NOT;
 		wait = load_acquire(&th->th_wait); /* ORD park-2: pairs with ORD park-1 */
 	}

@@ -13,6 +13,7 @@
 #include "mem/tls.h"
 #include "message/message.h"
 #include "sched/current.h"
+#include "sched/deadline.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/send.h"
@@ -164,6 +165,7 @@ static bool allocate(unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		runtime.rt_vcpus[i].vc_number = (int)i;
 		wheel_init(&runtime.rt_vcpus[i].vc_wheel, now);
+		runtime.rt_vcpus[i].vc_wheel.wh_due = deadline_due;
 	}
 	return true;
 }

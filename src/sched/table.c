@@ -66,6 +66,7 @@ struct thread *thread_take(struct slot_pool *pool, struct slot_cache *cache, enu
 	}
 	store_relaxed(&th->th_kind, (uint8_t)kind);
 	th->th_why = PARK_NOT;
+	th->th_until = ELL_FOREVER;
 	th->th_uses = (th->th_uses + 1) & ((UINT64_C(1) << USES_BITS) - 1);
 	th->th_uses += th->th_uses == 0;
 	store_release(&th->th_id, th->th_uses << THREAD_INDEX_BITS | number);

@@ -44,8 +44,9 @@ struct thread {
 	ell_thread th_id;	    /* 0: nobody's */
 	uint64_t th_uses;	    /* how often the descriptor was taken */
 
-	struct timer th_timer;	/* the deadline of its sleep */
-	struct wheel *th_wheel; /* where that is armed */
+	ell_time th_until;	/* the deadline of its sleep, or ELL_FOREVER: itself; read when th_timer is due */
+	struct wheel *th_wheel; /* where th_timer was armed last, or NULL: itself */
+	struct timer th_timer;	/* armed for th_until or before; see sched/deadline.c */
 
 	uint64_t th_join;   /* see thread/join.c */
 	uint64_t th_permit; /* see thread/permit.c */

@@ -17,6 +17,9 @@
  * likes, and the memory of the timer is not touched after that. So a user for whom timer_stop() returns false may reuse
  * the memory.
  *
+ * Who arms the same timer again and again for later and later, as a thread with a deadline on each of its waits, need not: it
+ * leaves the timer armed (timer_covers()), and wh_due() finds out, when the time has come, for when it is meant by then.
+ *
  * Rejected: a heap (a cache miss per level of it, on each of a million deadlines that never expire); a time-out of the
  * kernel per message (a system call's work each, and a completion to be waited for after the cancel).
  */
@@ -122,6 +125,20 @@ bool timer_stop(struct wheel *wh, struct timer *tm)
 	return armed;
 }
 
+bool timer_covers(struct wheel *wh, struct timer *tm, ell_time when)
+{
+	bool covers;
+
+	lock_acquire(&wh->wh_lock);
+	covers = tm->tm_where && tm->tm_tick <= tick_after(when);
+	if (tm->tm_where && !covers) {
+		remove_locked(wh, tm);
+		wh->wh_count--;
+	}
+	lock_release(&wh->wh_lock);
+	return covers;
+}
+
 /*
  * The first tick at which something is to be done. Slots are never behind wh_now, and whatever stands in a level comes
  * before all of the next, which differs from wh_now in a higher group of bits.
@@ -178,6 +195,23 @@ static void advance_locked(struct wheel *wh, uint64_t tick)
 	}
 }
 
+/* Takes TM, which is due, off: true, and *WHAT is to be told; or false, and it may be armed again. */
+static bool expire_locked(struct wheel *wh, struct timer *tm, uint64_t limit, uint64_t *what)
+{
+	ell_time again;
+
+	remove_locked(wh, tm);
+	*what = tm->tm_what;
+	again = wh->wh_due ? wh->wh_due(what, (ell_time)(limit << TICK_SHIFT)) : 0;
+	if (again == 0 || again == ELL_FOREVER) {
+		wh->wh_count--;
+		return again == 0;
+	}
+	tm->tm_tick = tick_after(again) > limit ? tick_after(again) : limit + 1;
+	insert_locked(wh, tm);
+	return false;
+}
+
 /*
  * Takes up to BATCH due timers off and copies their tm_what: *MORE says whether there is more to do now.
  */
@@ -202,9 +236,7 @@ static unsigned collect_locked(struct wheel *wh, uint64_t limit, uint64_t what[B
 		while (*head) {
 			if (n == BATCH)
 				return n;
-			what[n++] = (*head)->tm_what;
-			remove_locked(wh, *head);
-			wh->wh_count--;
+			n += expire_locked(wh, *head, limit, &what[n]);
 		}
 	}
 	/* Time has passed for what comes next, too: else it would stand too high, and move down again. */

@@ -22,6 +22,11 @@ struct timer {
 };
 
 struct wheel {
+	/*
+	 * Asked of each timer that comes due at NOW, with its tm_what: 0, call the function, with *WHAT; ELL_FOREVER, forget it;
+	 * or another time, until which it stays armed. Called with the lock. NULL: all are to be called.
+	 */
+	ell_time (*wh_due)(uint64_t *what, ell_time now);
 	uint32_t wh_lock;
 	uint64_t wh_now;	 /* ticks; what is not later has been called */
 	uint64_t wh_count;	 /* armed */
@@ -45,6 +50,11 @@ void timer_start_locked(struct wheel *wh, struct timer *tm, ell_time when, uint6
  * Context: T V F. Locks: the wheel's.
  */
 bool timer_stop(struct wheel *wh, struct timer *tm);
+
+/*
+ * Is TM armed for WHEN or before? If it is for later, it is disarmed. Context: T F. Locks: the wheel's.
+ */
+bool timer_covers(struct wheel *wh, struct timer *tm, ell_time when);
 
 /*
  * Calls FN for all that is due, without the lock; returns when the next one may be due, or ELL_FOREVER. FN may come

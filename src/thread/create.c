@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "mem/tls.h"
 #include "sched/current.h"
+#include "sched/deadline.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "thread/join.h"
@@ -153,6 +154,7 @@ EXPORT void ell_exit(void *result)
 						 : "is a foreign kernel thread");
 	if (th->th_tls)
 		tls_leave();
+	deadline_forget(th);
 	th->th_result = result;
 	th->th_leave = join_early(th) ? LEAVE_GONE : LEAVE_EXIT;
 	sched_leave(th);
