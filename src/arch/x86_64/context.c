@@ -32,7 +32,10 @@ bool arch_fsgsbase;
 /* See cpu.h. Named by no C code but this: its users know only the offset. */
 __thread uintptr_t arch_lwp_word __attribute__((used, tls_model("initial-exec")));
 
-void arch_thread_start(void);
+/* Where a thread begins in there: behind the nop. */
+enum { THREAD_FIRST = 1 };
+
+extern const char arch_thread_start[];
 
 void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *carry))
 {
@@ -41,7 +44,7 @@ void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *c
 	ASSERT(((uintptr_t)top & 15) == 0);
 	*frame = (struct frame){.mxcsr = MXCSR_DEFAULT, .x87_control = X87_DEFAULT, .rbx = (uint64_t)(uintptr_t)entry};
 	cx->cx_sp = frame;
-	cx->cx_pc = (void *)arch_thread_start;
+	cx->cx_pc = (void *)(arch_thread_start + THREAD_FIRST);
 }
 
 static uintptr_t base_get(int which)

@@ -81,7 +81,8 @@ arch_switch_body:			/* from: rdi, to: rsi, carry: rax, back to: rcx */
 
 /*
  * The outermost frame of a thread: arch_context_make() left the entry function in rbx. There is no caller, and the
- * CFI says so, for unwinders to stop here.
+ * CFI says so, for unwinders to stop here. A thread begins behind the nop: they take what precedes a return address for
+ * the call, and to them its address is one as long as the thread has not run.
  */
 	.globl arch_thread_start
 	.hidden arch_thread_start
@@ -90,6 +91,7 @@ arch_switch_body:			/* from: rdi, to: rsi, carry: rax, back to: rcx */
 arch_thread_start:
 	.cfi_startproc
 	.cfi_undefined %rip
+	nop
 	xorl %ebp, %ebp
 	movq %rax, %rdi
 	call *%rbx
