@@ -4,8 +4,12 @@
  *
  * Purpose: the same result where the running kernel lacks an operation. It is not fast; it is for what is rare.
  *
- * A helper is a kernel thread that takes the oldest message from one queue, calls its row's run(), and replies. There
- * are as many as messages that run at once, up to HELPERS_MAX; one that has found nothing for IDLE_NS ends.
+ * A helper is a kernel thread that takes the oldest message from one queue, calls its row's run(), and replies. One
+ * that has found nothing for IDLE_SECONDS ends.
+ *
+ * HELPERS_MAX at a time run messages that end soon. Those in a long one do not count, for it may wait for a message
+ * that is still in the queue: any bound on them would be a deadlock for some program. So who takes a long message, or
+ * puts one into the queue, makes another helper when there is none for what is queued.
  *
  * A message in the queue can be taken back. One that runs cannot, and its reply comes with its own result: a revoke is
  * a request.
@@ -33,6 +37,7 @@ static struct {
 	unsigned queued;
 	unsigned idle;
 	unsigned count;
+	unsigned in_long; /* of these: run a message of the long class */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 static struct ell_msg *queue_pop_locked(void)
@@ -96,6 +101,17 @@ static struct ell_msg *wait_locked(void)
 	return m;
 }
 
+static void helper_create(void);
+
+/* Is one more needed? Then it is counted already. */
+static bool grow_locked(void)
+{
+	bool grow = helpers.idle < helpers.queued && helpers.count - helpers.in_long < HELPERS_MAX;
+
+	helpers.count += grow;
+	return grow;
+}
+
 static void *helper_main(void *unused)
 {
 	struct ell_msg *m;
@@ -103,18 +119,42 @@ static void *helper_main(void *unused)
 	(void)unused;
 	pthread_mutex_lock(&helpers.lock);
 	while ((m = wait_locked()) != NULL) {
+		const struct op *row = &op_table[m->ms_op];
+		bool is_long = row->class == OP_LONG;
+		bool grow;
+
+		helpers.in_long += is_long;
+		grow = grow_locked();
 		pthread_mutex_unlock(&helpers.lock);
+		if (grow)
+			helper_create();
 		m->ms_prev = NULL;
-		message_finish(m, op_table[m->ms_op].run(m));
+		message_finish(m, row->run(m));
 		pthread_mutex_lock(&helpers.lock);
+		helpers.in_long -= is_long;
 	}
 	helpers.count--;
 	pthread_mutex_unlock(&helpers.lock);
 	return NULL;
 }
 
-/* One more helper, which takes no signals: false if the kernel has no thread for us. */
-static bool helper_create(void)
+/* The helpers that exist will come to what is queued; if there is none, nobody ever will. */
+static void fail_if_alone(void)
+{
+	struct ell_msg *m;
+
+	pthread_mutex_lock(&helpers.lock);
+	helpers.count--;
+	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
+		pthread_mutex_unlock(&helpers.lock);
+		message_finish(m, -EAGAIN);
+		pthread_mutex_lock(&helpers.lock);
+	}
+	pthread_mutex_unlock(&helpers.lock);
+}
+
+/* One more helper, which is counted already, and takes no signals. */
+static void helper_create(void)
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
@@ -128,7 +168,8 @@ static bool helper_create(void)
 	error = pthread_create(&thread, &attr, helper_main, NULL);
 	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error == 0;
+	if (error)
+		fail_if_alone();
 }
 
 void helper_send(struct ell_msg *m, enum message_state state)
@@ -138,23 +179,11 @@ void helper_send(struct ell_msg *m, enum message_state state)
 	pthread_mutex_lock(&helpers.lock);
 	message_to_sent(m, state, &helpers);
 	queue_push_locked(m);
-	grow = helpers.idle < helpers.queued && helpers.count < HELPERS_MAX;
-	if (grow)
-		helpers.count++;
+	grow = grow_locked();
 	pthread_cond_signal(&helpers.work);
 	pthread_mutex_unlock(&helpers.lock);
-	if (!grow || helper_create())
-		return;
-
-	pthread_mutex_lock(&helpers.lock);
-	helpers.count--;
-	/* The helpers that exist will come to what is queued; if there is none, nobody ever will. M may be gone. */
-	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
-		pthread_mutex_unlock(&helpers.lock);
-		message_finish(m, -EAGAIN);
-		pthread_mutex_lock(&helpers.lock);
-	}
-	pthread_mutex_unlock(&helpers.lock);
+	if (grow)
+		helper_create();
 }
 
 void helper_revoke(struct ell_msg *m)
