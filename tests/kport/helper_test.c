@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* helper_test.c - messages are messages on helper LWPs, too: as if the kernel's io_uring had no operations */
+#include <dirent.h>
+#include <ellula/ops.h>
+#include <ellula/port.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "message/others.h"
+
+/* Where HELPERS are all that the kernel makes, the rest is queued. */
+enum { PIPES = 100, HELPERS = 32 };
+
+/* Link-time wrapping: how many more kernel threads there may be. */
+static int threads_left = -1;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	if (threads_left == 0)
+		return EAGAIN;
+	threads_left -= threads_left > 0;
+	return __real_pthread_create(thread, attr, fn, arg);
+}
+
+static struct ell_port port;
+static struct ell_msg reads[PIPES];
+static char bytes[PIPES];
+static int ends[PIPES][2];
+
+static void pipes_open(void)
+{
+	for (int i = 0; i < PIPES; i++)
+		CHECK_EQ(pipe(ends[i]), 0);
+}
+
+static void pipes_close(void)
+{
+	for (int i = 0; i < PIPES; i++) {
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
+}
+
+static void pipe_put(int i)
+{
+	char byte = (char)('0' + i);
+
+	CHECK_EQ(write(ends[i][1], &byte, 1), 1);
+}
+
+static void pipe_check(int i)
+{
+	char byte;
+
+	CHECK_EQ(read(ends[i][0], &byte, 1), 1);
+	CHECK_EQ(byte, (char)('0' + i));
+}
+
+static void reads_send(struct ell_port *to)
+{
+	for (int i = 0; i < PIPES; i++) {
+		ell_msg_init(&reads[i], to, &bytes[i]);
+		ell_msg_read(&reads[i], ends[i][0], &bytes[i], 1, -1);
+		CHECK_EQ(ell_msg_send(&reads[i]), 0);
+	}
+}
+
+static void read_check(struct ell_msg *m)
+{
+	CHECK_EQ(m->ms_result, 1);
+	CHECK(m->ms_tag == &bytes[m - reads]);
+	CHECK_EQ(bytes[m - reads], (char)('0' + (m - reads)));
+	bytes[m - reads] = 0;
+}
+
+/* Those that run make room for those that wait. */
+static void more_messages_than_helpers_all_end(void)
+{
+	threads_left = HELPERS;
+	pipes_open();
+	ell_port_init(&port, "reads");
+	for (int round = 0; round < 3; round++) {
+		reads_send(&port);
+		CHECK(!ell_port_wait(&port, ell_after(2 * ELL_MSEC)));
+		for (int i = PIPES; i-- > 0;)
+			pipe_put(i);
+		for (int i = 0; i < PIPES; i++)
+			read_check(ell_port_wait(&port, ELL_FOREVER));
+		CHECK(!ell_port_get(&port));
+	}
+	CHECK_EQ(ell_port_finish(&port), 0);
+	pipes_close();
+}
+
+/* Reads that wait for writes that were sent after them, and for short messages. */
+static void messages_may_wait_for_later_ones(void)
+{
+	struct ell_msg writes[PIPES], m;
+
+	pipes_open();
+	ell_port_init(&port, "reads");
+	reads_send(&port);
+	ell_msg_init(&m, NULL, NULL);
+	ell_msg_nop(&m);
+	CHECK_EQ(ell_msg_do(&m), 0);
+	for (int i = PIPES; i-- > 0;) {
+		static char digits[PIPES];
+
+		digits[i] = (char)('0' + i);
+		ell_msg_init(&writes[i], NULL, NULL);
+		ell_msg_write(&writes[i], ends[i][1], &digits[i], 1, -1);
+		CHECK_EQ(ell_msg_send(&writes[i]), 0);
+	}
+	for (int i = 0; i < PIPES; i++)
+		read_check(ell_port_wait(&port, ELL_FOREVER));
+	for (int i = 0; i < PIPES; i++)
+		CHECK_EQ(ell_msg_wait(&writes[i], ELL_FOREVER), 0);
+	CHECK_EQ(ell_port_finish(&port), 0);
+	pipes_close();
+}
+
+/* It stands in the helpers' queue and not in the port; and others come before it. */
+static void one_that_is_queued_can_be_waited_for(void)
+{
+	threads_left = HELPERS;
+	pipes_open();
+	ell_port_init(&port, "reads");
+	reads_send(&port);
+	CHECK_EQ(ell_msg_wait(&reads[PIPES - 2], ell_after(2 * ELL_MSEC)), -ETIMEDOUT);
+	CHECK(!ell_msg_poll(&reads[PIPES - 2]));
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	CHECK_EQ(ell_msg_wait(&reads[PIPES - 2], ELL_FOREVER), 0);
+	read_check(&reads[PIPES - 2]);
+	for (int i = 0; i < PIPES - 1; i++)
+		read_check(ell_port_wait(&port, ELL_FOREVER));
+	CHECK_EQ(ell_port_finish(&port), 0);
+	pipes_close();
+}
+
+static void one_that_is_queued_ends_when_it_is_revoked(void)
+{
+	threads_left = HELPERS;
+	pipes_open();
+	reads_send(NULL);
+	for (int i = HELPERS; i < PIPES; i += 2) {
+		CHECK_EQ(ell_msg_revoke(&reads[i]), 0);
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		CHECK_EQ(reads[i].ms_result, -ECANCELED);
+	}
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	for (int i = 0; i < PIPES; i++) {
+		if (i >= HELPERS && i % 2 == 0) {
+			pipe_check(i);
+			continue;
+		}
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		read_check(&reads[i]);
+	}
+	pipes_close();
+}
+
+/* A revoke is a request. */
+static void one_that_runs_ends_as_it_would_have(void)
+{
+	pipes_open();
+	reads_send(NULL);
+	/* All helpers are in their system calls. */
+	CHECK_EQ(ell_msg_wait(&reads[0], ell_after(20 * ELL_MSEC)), -ETIMEDOUT);
+	CHECK_EQ(ell_msg_revoke(&reads[0]), 0);
+	CHECK_EQ(ell_msg_revoke(&reads[0]), -EALREADY);
+	CHECK_EQ(ell_msg_wait(&reads[0], ell_after(2 * ELL_MSEC)), -ETIMEDOUT);
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	for (int i = 0; i < PIPES; i++) {
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		read_check(&reads[i]);
+	}
+	pipes_close();
+}
+
+enum { TRIES = 20000, AT_ONCE = 50 };
+
+static struct ell_msg contested[AT_ONCE];
+static uint32_t over, accepted;
+
+static void revoke_all(void *unused)
+{
+	(void)unused;
+	while (!load_acquire(&over))
+		for (int i = 0; i < AT_ONCE; i++) {
+			if (ell_msg_revoke(&contested[i]) == 0)
+				fetch_add_relaxed(&accepted, 1);
+			if (i % 16 == 15)
+				ell_yield();
+		}
+}
+
+/* Polls that end at once, against revokes from everywhere, while the messages are sent again and again. */
+static void revokes_race_with_helpers(void)
+{
+	unsigned done = 0, revoked = 0;
+	struct other others[WHERES];
+
+	pipes_open();
+	ell_port_init(&port, "contested");
+	for (int i = 0; i < AT_ONCE; i++) {
+		ell_msg_init(&contested[i], &port, &contested[i]);
+		ell_msg_poll_fd(&contested[i], ends[i][1], POLLOUT);
+		CHECK_EQ(ell_msg_send(&contested[i]), 0);
+	}
+	for (int where = 0; where < WHERES; where++)
+		other_start(&others[where], where, revoke_all, NULL);
+	while (done + revoked < TRIES) {
+		struct ell_msg *m = ell_port_wait(&port, ELL_FOREVER);
+
+		CHECK(m->ms_tag == m);
+		if (m->ms_result == -ECANCELED) {
+			revoked++;
+		} else {
+			CHECK_EQ(m->ms_result, POLLOUT);
+			done++;
+		}
+		if (done + revoked <= TRIES - AT_ONCE)
+			CHECK_EQ(ell_msg_send(m), 0);
+	}
+	store_release(&over, 1);
+	for (int where = 0; where < WHERES; where++)
+		other_join(&others[where]);
+	CHECK(!ell_port_get(&port));
+	NOTE("%u done, %u revoked, %u revokes", done, revoked, accepted);
+	CHECK(done > 0 && revoked > 0 && revoked <= accepted);
+	pipes_close();
+}
+
+static unsigned kernel_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	unsigned n = 0;
+
+	CHECK(dir);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+static void helpers_that_have_nothing_to_do_end(void)
+{
+	unsigned before = kernel_threads();
+
+	pipes_open();
+	reads_send(NULL);
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	for (int i = 0; i < PIPES; i++)
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+	CHECK(kernel_threads() > before);
+	for (int tries = 0; kernel_threads() > before; tries++) {
+		CHECK(tries < 300);
+		other_pause(100 * ELL_MSEC);
+	}
+	/* And come back. */
+	reads_send(NULL);
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	for (int i = 0; i < PIPES; i++)
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+	pipes_close();
+}
+
+static void a_message_that_nobody_can_run_says_so(void)
+{
+	struct ell_msg m;
+
+	threads_left = 0;
+	pipes_open();
+	ell_msg_init(&m, NULL, NULL);
+	ell_msg_nop(&m);
+	CHECK_EQ(ell_msg_do(&m), -EAGAIN);
+	reads_send(NULL);
+	for (int i = 0; i < PIPES; i++) {
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		CHECK_EQ(reads[i].ms_result, -EAGAIN);
+	}
+	threads_left = -1;
+	CHECK_EQ(ell_msg_do(&m), 0);
+	pipes_close();
+}
+
+static void one_helper_is_enough(void)
+{
+	pipes_open();
+	threads_left = 1;
+	reads_send(NULL);
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+	for (int i = 0; i < PIPES; i++) {
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		read_check(&reads[i]);
+	}
+	pipes_close();
+}
+
+static uint32_t signals;
+static pid_t who;
+
+static void note_signal(int signal)
+{
+	(void)signal;
+	who = gettid();
+	fetch_add_relaxed(&signals, 1);
+}
+
+static void write_soon(void *unused)
+{
+	(void)unused;
+	other_pause(10 * ELL_MSEC);
+	for (int i = 0; i < PIPES; i++)
+		pipe_put(i);
+}
+
+/* The program's signals are for the program's threads. */
+static void helpers_take_no_signals(void)
+{
+	struct sigaction sa = {.sa_handler = note_signal};
+	struct other other;
+	sigset_t usr1, before;
+
+	pipes_open();
+	sigaction(SIGUSR1, &sa, NULL);
+	reads_send(NULL);
+	other_pause(5 * ELL_MSEC);
+	/* Nobody else has it unblocked now. */
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, &before);
+	CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+	usleep(5000);
+	CHECK_EQ(load_relaxed(&signals), 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	CHECK_EQ(load_relaxed(&signals), 1);
+	CHECK_EQ(who, gettid());
+	other_start(&other, HERE, write_soon, NULL);
+	for (int i = 0; i < PIPES; i++) {
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		read_check(&reads[i]);
+	}
+	other_join(&other);
+	pipes_close();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct harness_case cases[] = {
+		HARNESS_CASE_ON_1_AND_2(more_messages_than_helpers_all_end),
+		HARNESS_CASE_ON_1_AND_2(messages_may_wait_for_later_ones),
+		HARNESS_CASE_ON_1_AND_2(one_that_is_queued_can_be_waited_for),
+		HARNESS_CASE_ON_1_AND_2(one_that_is_queued_ends_when_it_is_revoked),
+		HARNESS_CASE_ON_1_AND_2(one_that_runs_ends_as_it_would_have),
+		HARNESS_CASE_ON_1_AND_2(revokes_race_with_helpers),
+		HARNESS_CASE(helpers_that_have_nothing_to_do_end, HARNESS_IN_RUN),
+		HARNESS_CASE(a_message_that_nobody_can_run_says_so, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
+		HARNESS_CASE(one_helper_is_enough, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
+		HARNESS_CASE(helpers_take_no_signals, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
+	};
+
+	setenv("ELLULA_UNPROBE", "all", 1);
+	return harness_run("helper", cases, ARRAY_SIZE(cases), argc, argv);
+}
