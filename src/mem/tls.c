@@ -162,9 +162,10 @@ void tls_enter(bool used)
 {
 	uintptr_t tp = arch_tls();
 
-	tls.init_ctype();
-	if (!used)
+	if (!used) {
+		tls.init_ctype();
 		return;
+	}
 	if (LIKELY(!tls_layout_has_dynamic(tp))) {
 		for (unsigned i = 0; i < tls.module_count; i++) {
 			const struct module *m = &tls.modules[i];
@@ -176,6 +177,7 @@ void tls_enter(bool used)
 	}
 	if (tls_layout_has_keys(&tls.layout, tp))
 		clear_keys();
+	/* Not __ctype_init(): the last thread's locale may have been freed. This sets the same pointers. */
 	uselocale(LC_GLOBAL_LOCALE);
 	errno = 0;
 }
