@@ -29,6 +29,7 @@
 #include "call/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -72,24 +73,6 @@ struct waiter {
 };
 
 static struct fd_record *records;
-
-static bool reserve(void)
-{
-	static uint32_t lock;
-
-	if (LIKELY(load_acquire(&records) != NULL)) /* ORD records-1: pairs with ORD records-2 */
-		return true;
-	lock_acquire(&lock);
-	if (!records) {
-		void *map = mmap(NULL, sizeof(struct fd_record) * RECORDS_MAX, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-		if (map != MAP_FAILED)
-			store_release(&records, map); /* ORD records-2: pairs with ORD records-1 */
-	}
-	lock_release(&lock);
-	return records != NULL;
-}
 
 struct fd_record *fd_tracked(int fd)
 {
@@ -149,6 +132,26 @@ static void on_event(struct ell_msg *watch, int32_t events)
 	lock_release(&rec->fr_lock);
 }
 
+static bool reserve(void)
+{
+	static uint32_t lock;
+
+	if (LIKELY(load_acquire(&records) != NULL)) /* ORD records-1: pairs with ORD records-2 */
+		return true;
+	lock_acquire(&lock);
+	if (!records) {
+		void *map = mmap(NULL, sizeof(struct fd_record) * RECORDS_MAX, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		/* Before the first watch there is no event. */
+		kport_above.event = on_event;
+		if (map != MAP_FAILED)
+			store_release(&records, map); /* ORD records-2: pairs with ORD records-1 */
+	}
+	lock_release(&lock);
+	return records != NULL;
+}
+
 bool fd_is_stream(int fd)
 {
 	socklen_t len = sizeof(int);
@@ -157,13 +160,19 @@ bool fd_is_stream(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
+bool fd_is_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_NONBLOCK);
+}
+
 void fd_track(int fd, bool stream)
 {
 	struct fd_record *rec;
 
 	if (fd < 0 || fd >= RECORDS_MAX || !reserve() || !kport_can(ELL_OP_WATCH))
 		return;
-	kport_above.event = on_event;
 	rec = &records[fd];
 	/* A close(2) that we did not see has left the watch of another file behind. */
 	if (UNLIKELY(rec->fr_tracked))
@@ -176,13 +185,13 @@ void fd_track(int fd, bool stream)
 	lock_release(&rec->fr_lock);
 }
 
-void fd_forget(int fd)
+bool fd_forget(int fd)
 {
 	struct fd_record *rec = fd_tracked(fd);
 	bool watched;
 
 	if (!rec)
-		return;
+		return false;
 	lock_acquire(&rec->fr_lock);
 	store_relaxed(&rec->fr_tracked, false);
 	rec->fr_uses++;
@@ -191,6 +200,15 @@ void fd_forget(int fd)
 	lock_release(&rec->fr_lock);
 	if (watched)
 		ell_msg_revoke(&rec->fr_watch);
+	return watched;
+}
+
+void fd_flush(void)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (lw)
+		lw->lw_kport->kp_ops->flush(lw->lw_kport);
 }
 
 /* Makes the watch ready to be sent: false if it is out, or cannot be used now (*STUCK). */

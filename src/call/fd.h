@@ -21,8 +21,20 @@ struct fd_record *fd_tracked(int fd);
 /* Does the socket FD carry a byte stream? Context: T F. */
 bool fd_is_stream(int fd);
 
-/* FD is about to be closed. Who waits on it gets EBADF. Context: T F. */
-void fd_forget(int fd);
+/*
+ * Is FD in non-blocking mode, in which a call that cannot go on gives EAGAIN? For descriptors that are not ours.
+ * Context: T F.
+ */
+bool fd_is_nonblocking(int fd);
+
+/*
+ * FD is about to be closed: true if it was watched, and fd_flush() should follow. Who waits on it gets EBADF. Context:
+ * T F.
+ */
+bool fd_forget(int fd);
+
+/* FD was closed, but its watch holds the file: makes the kernel see that now. Context: T F. */
+void fd_flush(void);
 
 /* One try to receive: the count or -errno; sets *MORE if there may be more after it. */
 typedef int64_t fd_attempt(int fd, void *arg, bool *more);

@@ -101,6 +101,18 @@ static int64_t transfer_rest(bool writes, int fd, const struct iovec *iov, int c
 	return n < 0 ? (int64_t)done : (int64_t)done + n;
 }
 
+/* On an O_NONBLOCK descriptor, which a message would wait for: the call itself does not. */
+static int64_t plain(bool writes, int fd, const struct iovec *iov, int count, off_t off)
+{
+	ssize_t n;
+
+	if (off < 0)
+		n = writes ? writev(fd, iov, count) : readv(fd, iov, count);
+	else
+		n = writes ? pwritev(fd, iov, count, off) : preadv(fd, iov, count, off);
+	return n < 0 ? -errno : n;
+}
+
 /*
  * A short count of a regular file is its end, or where the page cache ended; of a pipe it is all that there is.
  */
@@ -111,8 +123,11 @@ static int64_t read_any(int fd, const struct iovec *iov, int count, off_t off, e
 	do
 		n = preadv2(fd, iov, count, off, RWF_NOWAIT);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && !would_wait(errno))
+		return -errno;
 	if (n < 0)
-		return would_wait(errno) ? transfer(false, fd, iov, count, off, until) : -errno;
+		return fd_is_nonblocking(fd) ? plain(false, fd, iov, count, off)
+					     : transfer(false, fd, iov, count, off, until);
 	if (n == 0 || (size_t)n == length_of(iov, count) || !is_regular(fd))
 		return n;
 	return transfer_rest(false, fd, iov, count, off, (size_t)n, until);
@@ -128,6 +143,8 @@ static int64_t write_any(int fd, const struct iovec *iov, int count, off_t off, 
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && !would_wait(errno))
 		return -errno;
+	if (n < (ssize_t)len && fd_is_nonblocking(fd))
+		return n < 0 ? plain(true, fd, iov, count, off) : n;
 	if (n < 0) {
 		int64_t first = transfer(true, fd, iov, count, off, until);
 
@@ -135,7 +152,6 @@ static int64_t write_any(int fd, const struct iovec *iov, int count, off_t off, 
 			return first;
 		n = (ssize_t)first;
 	}
-	/* An O_NONBLOCK descriptor takes what fits, and then nothing. */
 	for (done = (size_t)n; n > 0 && done < len; done += (size_t)n)
 		n = (ssize_t)(transfer_rest(true, fd, iov, count, off, done, until) - (int64_t)done);
 	return (int64_t)done;

@@ -57,8 +57,13 @@ EXPORT int ell_open(const char *path, int flags, ...)
 EXPORT int ell_close(int fd)
 {
 	if (fd_tracked(fd)) {
-		fd_forget(fd);
-		return close(fd);
+		bool watched = fd_forget(fd);
+		int result = close(fd);
+
+		/* Else the peer would not know before this thread waits. */
+		if (watched)
+			fd_flush();
+		return result;
 	}
 	return DO_UNTIL(ELL_FOREVER, close, fd);
 }

@@ -45,14 +45,26 @@ EXPORT int ell_shutdown(int fd, int how)
 	return shutdown(fd, how);
 }
 
+/* A socket that is ours is not; of another one the kernel knows. */
+static bool is_nonblocking(int fd)
+{
+	return !fd_tracked(fd) && fd_is_nonblocking(fd);
+}
+
 EXPORT int ell_accept_until(int fd, struct sockaddr *addr, socklen_t *len, int flags, ell_time until)
 {
 	struct ell_msg m;
 	int64_t new_fd;
 
-	ell_msg_init(&m, NULL, NULL);
-	ell_msg_accept(&m, fd, addr, len, flags);
-	new_fd = call_do(&m, until);
+	if (is_nonblocking(fd)) {
+		new_fd = accept4(fd, addr, len, flags);
+		if (new_fd < 0)
+			return -1;
+	} else {
+		ell_msg_init(&m, NULL, NULL);
+		ell_msg_accept(&m, fd, addr, len, flags);
+		new_fd = call_do(&m, until);
+	}
 	if (new_fd >= 0 && !(flags & SOCK_NONBLOCK))
 		fd_track((int)new_fd, fd_is_stream((int)new_fd));
 	return (int)call_result(new_fd);
@@ -72,6 +84,8 @@ EXPORT int ell_connect_until(int fd, const struct sockaddr *addr, socklen_t len,
 {
 	struct ell_msg m;
 
+	if (is_nonblocking(fd))
+		return connect(fd, addr, len);
 	ell_msg_init(&m, NULL, NULL);
 	ell_msg_connect(&m, fd, addr, len);
 	/* Not tried again after EINTR: the connection would go on being made, and the second try fail with EALREADY. */
@@ -124,7 +138,7 @@ static int64_t receive_untracked(int fd, struct receive *r, ell_time until)
 	bool more;
 	int64_t n = try_receive(fd, r, &more);
 
-	if (n != -EAGAIN)
+	if (n != -EAGAIN || fd_is_nonblocking(fd))
 		return n;
 	ell_msg_init(&m, NULL, NULL);
 	if (r->msg)
@@ -256,6 +270,8 @@ EXPORT ssize_t ell_send_until(int fd, const void *buf, size_t len, int flags, el
 		return n;
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
 		return -1;
+	if (is_nonblocking(fd))
+		return n;
 	return call_result(send_rest(fd, buf, len, flags, n < 0 ? 0 : (size_t)n, until));
 }
 
@@ -306,6 +322,8 @@ EXPORT ssize_t ell_sendmsg_until(int fd, const struct msghdr *msg, int flags, el
 		return n;
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
 		return -1;
+	if (is_nonblocking(fd))
+		return n;
 	done = n < 0 ? 0 : (size_t)n;
 	/* More vectors than fit here: a short count, which the caller has to expect anyway. */
 	if (done && msg->msg_iovlen > IOV_HERE)
