@@ -108,12 +108,13 @@ struct ell_msg {
 void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag);
 
 /*
- * Sends a prepared message and returns at once: 0. The request has left for the kernel at the latest when the
- * calling thread next waits or yields. Messages of one thread start in the order in which they were sent; they
- * end in any order. Every error of the operation itself comes with the reply. Errors of the sending: -EINVAL,
- * the message was not prepared; -ENXIO, ell_run() or ell_init() has not been called. Sending a message that is
- * sent already, or whose reply was not taken, aborts and names the message.
- * Never switches threads; not for signal handlers.
+ * Sends a prepared message and returns at once: 0. The request leaves for the kernel with the next round of the vCPU:
+ * at the latest when the calling thread waits and nothing else is ready, or after some dozens of switches between
+ * threads. Messages that a thread sends without a wait in between start in the order in which they were sent, if they
+ * are for the kernel port (a helper or a timer has a pace of its own); they end in any order. Every error of the
+ * operation itself comes with the reply. Errors of the sending: -EINVAL, the message was not prepared; -ENXIO,
+ * ell_run() or ell_init() has not been called. Sending a message that is sent already, or whose reply was not taken,
+ * aborts and names the message. Never switches threads; not for signal handlers.
  */
 int ell_msg_send(struct ell_msg *m);
 

@@ -42,7 +42,8 @@ void ell_attr_init(struct ell_attr *attr);
  * Starts the runtime, runs MAIN_FN(ARG) as its first thread and returns what that returned, when it has: the other
  * threads are then abandoned where they are, as by returning from main(). The calling kernel thread is an LWP
  * meanwhile. Errors come as -errno: -EALREADY, the runtime has been started; -EINVAL, an ELLULA_ variable in the
- * environment that makes no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads.
+ * environment that makes no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads; and what
+ * io_uring_setup(2) says where io_uring is refused, -ENOSYS and -EPERM above all.
  */
 int ell_run(int (*main_fn)(void *arg), void *arg);
 
@@ -79,9 +80,9 @@ int ell_join_until(ell_thread thread, void **result, ell_time until);
 int ell_detach(ell_thread thread);
 
 /*
- * Ends the calling thread with RESULT, after its thread_local destructors: as returning from its function. The thread
- * that called ell_init() must return from main() or call exit() instead; there, and on a foreign kernel thread, this
- * aborts.
+ * Ends the calling thread with RESULT, after its thread_local destructors: as returning from its function (an int, cast
+ * by way of intptr_t, in that of ell_run()). The thread that called ell_init() must return from main() or call exit()
+ * instead; there, and on a foreign kernel thread, this aborts.
  */
 void ell_exit(void *result) __attribute__((noreturn));
 

@@ -154,6 +154,7 @@ EXPORT void ell_exit(void *result)
 						 : "is a foreign kernel thread");
 	if (th->th_tls)
 		tls_leave();
+	start_thread_ends(th, result);
 	deadline_forget(th);
 	th->th_result = result;
 	th->th_leave = join_early(th) ? LEAVE_GONE : LEAVE_EXIT;

@@ -18,8 +18,8 @@ static inline uint64_t join_word(ell_thread id, enum join_state state)
 }
 
 /*
- * TH, the caller, is about to end: if somebody waits for that, they are told, will run next, and nothing is left to be done about
- * TH: true. Context: T.
+ * TH, the caller, is about to end: if somebody waits for that, they are told, will run next, and nothing is left to be
+ * done about TH: true. Context: T.
  */
 bool join_early(struct thread *th);
 

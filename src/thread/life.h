@@ -10,6 +10,9 @@
 /* A thread that is not ready yet, in *MADE: 0 or an errno. Context: T F. */
 int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)(void *), void *arg);
 
+/* TH ends with RESULT: if it is the one of ell_run(), so does the runtime. Context: T, TH itself. */
+void start_thread_ends(const struct thread *th, void *result);
+
 /* A thread has left for good, and its context runs no more: sched_thread_gone. Context: T V, whoever came next. */
 void thread_gone(struct thread *th);
 

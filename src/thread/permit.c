@@ -11,7 +11,8 @@
  *	GIVEN -> NONE		the thread
  *
  * What an earlier user of the descriptor has left, or gets from an unpark that comes too late, has another number, and
- * is as good as NONE. An unpark that finds WAITED asks whose it is: if the id is still in use then, it is that thread's.
+ * is as good as NONE. An unpark that finds WAITED asks whose it is: if the id is still in use then, it is that
+ * thread's.
  */
 #include <errno.h>
 

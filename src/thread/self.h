@@ -9,8 +9,8 @@
 #include "sched/current.h"
 
 /*
- * The caller's own name, never 0: a user thread's or, on a foreign kernel thread, that one's. For the fast paths of locks:
- * whether the LWP is of this copy of the library is looked at when somebody waits. Context: T F.
+ * The caller's own name, never 0: a user thread's or, on a foreign kernel thread, that one's. For the fast paths of
+ * locks: whether the LWP is of this copy of the library is looked at when somebody waits. Context: T F.
  */
 static inline ell_thread thread_self(void)
 {

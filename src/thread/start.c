@@ -14,11 +14,13 @@
 
 enum { MAIN_STACK = 8 << 20, SCHEDULER_STACK = 65536, PAGE = 4096 };
 
-struct call {
+/* What ell_run() was called with, and what it is to return. One at a time: the runtime starts once. */
+static struct {
 	int (*fn)(void *);
 	void *arg;
 	int result;
-};
+	struct thread *thread;
+} call;
 
 static int start(struct lwp **lw)
 {
@@ -34,20 +36,23 @@ static int start(struct lwp **lw)
 	return error;
 }
 
-static void *run_main(void *arg)
+static void *run_main(void *unused)
 {
-	struct call *call = arg;
+	(void)unused;
+	return (void *)(intptr_t)call.fn(call.arg);
+}
 
-	call->result = call->fn(call->arg);
+void start_thread_ends(const struct thread *th, void *result)
+{
+	if (th != call.thread)
+		return;
+	call.result = (int)(intptr_t)result;
 	sched_end();
-	return NULL;
 }
 
 EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 {
-	struct call call = {.fn = main_fn, .arg = arg};
 	struct ell_attr attr;
-	struct thread *th;
 	struct lwp *lw;
 	int error;
 
@@ -60,13 +65,15 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 	attr.stack_size = MAIN_STACK;
 	attr.name = "main";
 	attr.detached = true;
-	error = thread_create(&th, &attr, run_main, &call);
+	call.fn = main_fn;
+	call.arg = arg;
+	error = thread_create(&call.thread, &attr, run_main, NULL);
 	if (error) {
 		sched_end();
 		arch_lwp_set(NULL);
 		return -error;
 	}
-	sched_ready(th, READY_LAST);
+	sched_ready(call.thread, READY_LAST);
 	sched_loop(lw);
 	arch_lwp_set(NULL);
 	return call.result;
