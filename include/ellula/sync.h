@@ -118,7 +118,7 @@ int ell_rwlock_unlock(struct ell_rwlock *rw);
  * FN runs once, on whoever comes first; the others wait until it has returned. EDEADLK if FN itself comes again. May
  * switch threads.
  */
-struct ell_once {
+struct ell_once_control {
 	uint32_t oc_state;
 	uint32_t oc_spare;
 	uint64_t oc_runner;
@@ -128,7 +128,7 @@ struct ell_once {
 #define ELL_ONCE_INIT {0, 0, 0, {0, 0, 0, 0}}
 /* clang-format on */
 
-int ell_once(struct ell_once *oc, void (*fn)(void));
+int ell_once(struct ell_once_control *oc, void (*fn)(void));
 
 /*
  * COUNT threads meet (1 or more, else EINVAL), again and again; the last one to come gets ELL_BARRIER_SERIAL, the

@@ -14,7 +14,7 @@
 
 enum { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
 
-static NOINLINE int once_slow(struct ell_once *oc, void (*fn)(void))
+static NOINLINE int once_slow(struct ell_once_control *oc, void (*fn)(void))
 {
 	struct ell_waiter wn = {.wn_thread = thread_self()};
 	struct ell_waiter *others;
@@ -45,7 +45,7 @@ static NOINLINE int once_slow(struct ell_once *oc, void (*fn)(void))
 	return 0;
 }
 
-EXPORT int ell_once(struct ell_once *oc, void (*fn)(void))
+EXPORT int ell_once(struct ell_once_control *oc, void (*fn)(void))
 {
 	if (LIKELY(load_acquire(&oc->oc_state) == ONCE_DONE)) /* ORD once-1: pairs with ORD once-2 */
 		return 0;

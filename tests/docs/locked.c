@@ -44,7 +44,7 @@ static struct {
 	struct ell_cond cond;
 	struct ell_sem sem, back;
 	struct ell_rwlock rwlock;
-	struct ell_once once;
+	struct ell_once_control once;
 	struct ell_chan chan;
 	struct ell_port requests, replies;
 	ell_thread main;

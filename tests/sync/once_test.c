@@ -6,9 +6,9 @@
 
 enum { OBJECTS = 20000 };
 
-static struct ell_once once = ELL_ONCE_INIT;
-static struct ell_once inner;
-static struct ell_once many[OBJECTS];
+static struct ell_once_control once = ELL_ONCE_INIT;
+static struct ell_once_control inner;
+static struct ell_once_control many[OBJECTS];
 static struct crew crew;
 static unsigned runs;
 static unsigned value;
