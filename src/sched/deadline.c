@@ -2,12 +2,12 @@
 /*
  * deadline.c - the end of a sleep that nobody else ends
  *
- * Purpose: a server's thread gives each of its waits a deadline, and almost none is ever reached. To arm and disarm a timer
- * per wait is O(1), but it touches the timers on both sides, which are other threads' and seldom in the cache.
+ * Purpose: a server's thread gives each of its waits a deadline, and almost none is ever reached. To arm and disarm a
+ * timer per wait is O(1), but it touches the timers on both sides, which are other threads' and seldom in the cache.
  *
- * So a thread's timer stays armed when the sleep is over. The next deadline is nearly always later: then it is only written to
- * th_until. When the timer is due, deadline_due() looks there: the timer moves on to a later deadline, is forgotten if the
- * thread is in no such sleep, or ends the sleep that it finds.
+ * So a thread's timer stays armed when the sleep is over. The next deadline is nearly always later: then it is only
+ * written to th_until. When the timer is due, deadline_due() looks there: the timer moves on to a later deadline, is
+ * forgotten if the thread is in no such sleep, or ends the sleep that it finds.
  *
  * Can a deadline be missed?
  *
@@ -17,12 +17,12 @@
  *	   timer armed, and not for later?		3. arms it for that, or forgets it
  *	3. if not: arms it
  *
- * If the wheel's part comes first, the thread finds the timer unarmed, or armed for what it has just written; if the thread's
- * 2 does, the wheel reads the new deadline.
+ * If the wheel's part comes first, the thread finds the timer unarmed, or armed for what it has just written; if the
+ * thread's 2 does, the wheel reads the new deadline.
  *
- * Can it end the wrong sleep? The number of the sleep is read before and after th_until (acquire, ORD deadline-2). The thread
- * writes number, deadline, ELL_FOREVER, number, ... in this order, so between two equal numbers there is this sleep's deadline
- * or none. The ticket that is made of it ends that sleep or nothing.
+ * Can it end the wrong sleep? The number of the sleep is read before and after th_until (acquire, ORD deadline-2). The
+ * thread writes number, deadline, ELL_FOREVER, number, ... in this order, so between two equal numbers there is this
+ * sleep's deadline or none. The ticket that is made of it ends that sleep or nothing.
  */
 #include "sched/deadline.h"
 

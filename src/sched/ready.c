@@ -5,8 +5,8 @@
  * From an LWP: to the queue of its own vCPU, at the front if the caller is about to wait for it. A thread that may not
  * move, and any thread that is woken by a foreign kernel thread, goes to an inbox, which its vCPU empties every round.
  *
- * For tests: with ELLULA_MIGRATE in the environment a thread that may move is never ready twice in a row on one vCPU. It
- * goes to the inbox of the next one each time it is woken or yields, and nobody steals. What code remembers across a
+ * For tests: with ELLULA_MIGRATE in the environment a thread that may move is never ready twice in a row on one vCPU.
+ * It goes to the inbox of the next one each time it is woken or yields, and nobody steals. What code remembers across a
  * switch, and should not, is then wrong each time.
  */
 #include "sched/current.h"

@@ -17,8 +17,9 @@
  * likes, and the memory of the timer is not touched after that. So a user for whom timer_stop() returns false may reuse
  * the memory.
  *
- * Who arms the same timer again and again for later and later, as a thread with a deadline on each of its waits, need not: it
- * leaves the timer armed (timer_covers()), and wh_due() finds out, when the time has come, for when it is meant by then.
+ * Who arms the same timer again and again for later and later, as a thread with a deadline on each of its waits, need
+ * not: it leaves the timer armed (timer_covers()), and wh_due() finds out, when the time has come, for when it is meant
+ * by then.
  *
  * Rejected: a heap (a cache miss per level of it, on each of a million deadlines that never expire); a time-out of the
  * kernel per message (a system call's work each, and a completion to be waited for after the cancel).

@@ -23,8 +23,8 @@ struct timer {
 
 struct wheel {
 	/*
-	 * Asked of each timer that comes due at NOW, with its tm_what: 0, call the function, with *WHAT; ELL_FOREVER, forget it;
-	 * or another time, until which it stays armed. Called with the lock. NULL: all are to be called.
+	 * Asked of each timer that comes due at NOW, with its tm_what: 0, call the function, with *WHAT; ELL_FOREVER,
+	 * forget it; or another time, until which it stays armed. Called with the lock. NULL: all are to be called.
 	 */
 	ell_time (*wh_due)(uint64_t *what, ell_time now);
 	uint32_t wh_lock;

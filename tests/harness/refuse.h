@@ -15,8 +15,8 @@
 enum { REFUSE_ANY = -1 };
 
 /*
- * From now on system call NR gives ERROR, if the low half of its argument number ARG (from 0) is VALUE; REFUSE_ANY as ARG:
- * always. There is no way back: for a child.
+ * From now on system call NR gives ERROR, if the low half of its argument number ARG (from 0) is VALUE; REFUSE_ANY as
+ * ARG: always. There is no way back: for a child.
  */
 static inline void refuse(int nr, int arg, uint32_t value, int error)
 {

@@ -2,10 +2,11 @@
 /*
  * cpu.h - x86-64: the LWP register is %gs, the thread pointer %fs
  *
- * A kernel thread begins with the %gs of the one that made it. So a pthread that a user thread creates would take itself
- * for the LWP of its creator. What it does not inherit is TLS: a word in each TLS block, arch_lwp_word, says whether the
- * block belongs to the library. It is 0 in the block of a foreign thread, as the first value of any such variable. In
- * the blocks of LWPs and user threads it is set once and never changes, so that a compiler may remember what it likes.
+ * A kernel thread begins with the %gs of the one that made it. So a pthread that a user thread creates would take
+ * itself for the LWP of its creator. What it does not inherit is TLS: a word in each TLS block, arch_lwp_word, says
+ * whether the block belongs to the library. It is 0 in the block of a foreign thread, as the first value of any such
+ * variable. In the blocks of LWPs and user threads it is set once and never changes, so that a compiler may remember
+ * what it likes.
  */
 #ifndef ARCH_X86_64_CPU_H
 #define ARCH_X86_64_CPU_H
@@ -33,15 +34,16 @@ void arch_tls_set_slow(uintptr_t tls);
 #endif
 
 /* A jump, not a call: see switch.S. */
-static inline __attribute__((always_inline)) void *arch_switch(struct arch_context *from, struct arch_context *to, void *carry)
+static inline __attribute__((always_inline)) void *arch_switch(struct arch_context *from, struct arch_context *to,
+							       void *carry)
 {
 	__asm__ volatile("leaq 1f(%%rip), %%rcx\n\t"
 			 "jmp arch_switch_body\n"
 			 "1:"
 			 : "+D"(from), "+S"(to), "+a"(carry)
 			 :
-			 : "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-			   "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			 : "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+			   "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 			   "xmm15" ARCH_CLOBBERS_MORE, "memory", "cc");
 	return carry;
 }
