@@ -33,6 +33,8 @@
 #include "base/compiler.h"
 
 #ifdef __cplusplus
+/* In C++ it warns of designated initializers, too. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 extern "C" {
 #endif
 
