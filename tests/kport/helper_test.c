@@ -22,9 +22,12 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	if (threads_left == 0)
-		return EAGAIN;
-	threads_left -= threads_left > 0;
+	int left = load_relaxed(&threads_left);
+
+	do {
+		if (left == 0)
+			return EAGAIN;
+	} while (left > 0 && !cas_acq_rel(&threads_left, &left, left - 1));
 	return __real_pthread_create(thread, attr, fn, arg);
 }
 
@@ -82,7 +85,7 @@ static void read_check(struct ell_msg *m)
 /* Those that run make room for those that wait. */
 static void more_messages_than_helpers_all_end(void)
 {
-	threads_left = HELPERS;
+	store_relaxed(&threads_left, HELPERS);
 	pipes_open();
 	ell_port_init(&port, "reads");
 	for (int round = 0; round < 3; round++) {
@@ -128,7 +131,7 @@ static void messages_may_wait_for_later_ones(void)
 /* It stands in the helpers' queue and not in the port; and others come before it. */
 static void one_that_is_queued_can_be_waited_for(void)
 {
-	threads_left = HELPERS;
+	store_relaxed(&threads_left, HELPERS);
 	pipes_open();
 	ell_port_init(&port, "reads");
 	reads_send(&port);
@@ -146,7 +149,7 @@ static void one_that_is_queued_can_be_waited_for(void)
 
 static void one_that_is_queued_ends_when_it_is_revoked(void)
 {
-	threads_left = HELPERS;
+	store_relaxed(&threads_left, HELPERS);
 	pipes_open();
 	reads_send(NULL);
 	for (int i = HELPERS; i < PIPES; i += 2) {
@@ -281,7 +284,7 @@ static void a_message_that_nobody_can_run_says_so(void)
 {
 	struct ell_msg m;
 
-	threads_left = 0;
+	store_relaxed(&threads_left, 0);
 	pipes_open();
 	ell_msg_init(&m, NULL, NULL);
 	ell_msg_nop(&m);
@@ -291,7 +294,7 @@ static void a_message_that_nobody_can_run_says_so(void)
 		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
 		CHECK_EQ(reads[i].ms_result, -EAGAIN);
 	}
-	threads_left = -1;
+	store_relaxed(&threads_left, -1);
 	CHECK_EQ(ell_msg_do(&m), 0);
 	pipes_close();
 }
@@ -299,7 +302,7 @@ static void a_message_that_nobody_can_run_says_so(void)
 static void one_helper_is_enough(void)
 {
 	pipes_open();
-	threads_left = 1;
+	store_relaxed(&threads_left, 1);
 	reads_send(NULL);
 	for (int i = 0; i < PIPES; i++)
 		pipe_put(i);

@@ -29,12 +29,12 @@ enum mood {
 
 static uint32_t mood;
 static uint32_t refused, shortened;
-static bool deaf_to_rings; /* messages from ring to ring fail */
+static uint32_t deaf_to_rings; /* messages from ring to ring fail */
 static uint64_t seed, drawn;
 
 static uint32_t draw(uint32_t n)
 {
-	uint64_t x = seed + fetch_add_relaxed(&drawn, 1) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t x = load_relaxed(&seed) + fetch_add_relaxed(&drawn, 1) * UINT64_C(0x9e3779b97f4a7c15);
 
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -58,7 +58,7 @@ static int in_front_of(struct io_uring *ring, unsigned *hidden)
 	unsigned ready = ring->sq.sqe_tail - ring->sq.sqe_head;
 
 	*hidden = 0;
-	if (deaf_to_rings)
+	if (load_relaxed(&deaf_to_rings))
 		spoil_wakes(ring);
 	switch (load_relaxed(&mood)) {
 	case FULL:
@@ -246,7 +246,7 @@ static void a_cancel_that_waits_for_room_ends_with_its_message(void)
 
 static void be_capricious(void)
 {
-	seed = harness_seed();
+	store_relaxed(&seed, harness_seed());
 	store_relaxed(&mood, CAPRICES);
 }
 
@@ -409,7 +409,7 @@ static void whatever_the_kernel_takes_each_message_has_one_reply(void)
 		free(w->out);
 		free(w->in);
 	}
-	CHECK(refused > 100 && shortened > 20);
+	CHECK(load_relaxed(&refused) > 100 && load_relaxed(&shortened) > 20);
 }
 
 static struct ell_port there, back;
@@ -427,7 +427,7 @@ static void a_wake_up_that_a_ring_refuses_takes_another_way(void)
 	struct other other;
 	struct ell_msg m;
 
-	deaf_to_rings = true;
+	store_relaxed(&deaf_to_rings, 1);
 	ell_port_init(&there, "there");
 	ell_port_init(&back, "back");
 	other_start(&other, ELSEWHERE, echo, NULL);
