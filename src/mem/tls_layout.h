@@ -11,7 +11,7 @@
 struct tls_layout {
 	ptrdiff_t tid;
 	ptrdiff_t robust_list;
-	ptrdiff_t list; /* of all threads that pthread_create made */
+	ptrdiff_t list;	     /* of all threads that pthread_create made */
 	ptrdiff_t keys;	     /* the values of pthread keys 0 to 31 */
 	ptrdiff_t keys_used; /* a byte: has there been any? */
 	ptrdiff_t rseq_cpu;
