@@ -42,18 +42,18 @@ const char *arch_describe(void);
  *
  *	void *arch_switch(struct arch_context *from, struct arch_context *to, void *carry)
  *
- *		Saves the running context in FROM and goes on with TO, where the call of arch_switch() that saved it returns
- *		CARRY. Callee-saved registers and the floating-point control words go with the context; the thread pointer
- *		(TLS) does not.
+ *		Saves the running context in FROM and goes on with TO, where the call of arch_switch() that saved it
+ *		returns CARRY. Callee-saved registers and the floating-point control words go with the context;
+ *		the thread pointer (TLS) does not.
  *
  *	struct lwp *arch_lwp(void)		the LWP that runs us; only where there is one
- *	struct thread *arch_thread(void)	its running thread, in one instruction; NULL in scheduler context
+ *	struct thread *arch_thread(void)	its running thread; NULL in scheduler context
  *	struct lwp *arch_lwp_or_null(void)	NULL on a foreign kernel thread
  *	void arch_lwp_set(struct lwp *)		makes the calling kernel thread that LWP, or none (NULL)
  *	uintptr_t arch_tls(void)		the thread pointer
  *	void arch_tls_set(uintptr_t)		changes it
- *	uintptr_t arch_lwp_offset(void)		from the thread pointer to a word that is the CPU's part's: who gives first
- *						values to a block's variables leaves it alone
+ *	uintptr_t arch_lwp_offset(void)		from the thread pointer to a word of the CPU's part: who gives
+ *						first values to a block's variables leaves it alone
  *
  * A struct lwp begins with a pointer to itself and the pointer to its running thread (sched/lwp.h asserts it).
  */
