@@ -294,7 +294,7 @@ static void call_racer(uint64_t what)
 static void *start_and_stop(void *arg)
 {
 	uintptr_t me = (uintptr_t)arg;
-	uint64_t own = harness_seed() + me + 1;
+	uint64_t own = seed + me + 1;
 
 	for (unsigned i = 0; i < STARTS; i++) {
 		struct racer *r = &racers[me][i % EACH];
@@ -320,6 +320,7 @@ static void who_stops_in_time_is_not_called_and_who_does_not_is(void)
 	pthread_t starters[STARTERS];
 	uint64_t calls = 0;
 
+	seed = harness_seed();
 	wheel_init(&wheel, ell_now());
 	for (uintptr_t i = 0; i < STARTERS; i++)
 		CHECK_EQ(pthread_create(&starters[i], NULL, start_and_stop, (void *)i), 0);
