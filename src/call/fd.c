@@ -15,6 +15,9 @@
  *	   all: looks at ready, and
  *	   waits if it is not set
  *
+ * A thread that has received but may have left something sets ready again and wakes the others, under the lock: one of
+ * them may have looked in between.
+ *
  * What arrives after 2 sets ready after 1, so 3 sees it, or the waiter is on the list when the watch comes to its 3:
  * both are done under the lock. What arrives before 2 is received in 2. When the socket has hung up, each try is worth
  * it: it does not block.
@@ -126,6 +129,9 @@ static void on_event(struct ell_msg *watch, int32_t events)
 	lock_acquire(&rec->fr_lock);
 	store_relaxed(&rec->fr_ready, true);
 	/* -ECANCELED is the last of the number's use before this one. */
+	/* A receive ends where urgent data begin, with more behind them. */
+	if (events > 0 && (events & POLLPRI))
+		rec->fr_stream = false;
 	if (events < 0 ? events != -ECANCELED : events & (POLLHUP | POLLRDHUP | POLLERR))
 		store_relaxed(&rec->fr_hung, true);
 	wake_all_locked(rec);
@@ -158,6 +164,16 @@ bool fd_is_stream(int fd)
 	int type;
 
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+bool fd_drains(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	/* A receive from a local stream may end early, where descriptors or credentials were sent along. */
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && (domain == AF_INET || domain == AF_INET6) &&
+	       fd_is_stream(fd);
 }
 
 bool fd_is_nonblocking(int fd)
@@ -224,7 +240,7 @@ static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 		return false;
 	message_prep(&rec->fr_watch, ELL_OP_WATCH);
 	rec->fr_watch.ms_fd = (int32_t)(rec - records);
-	rec->fr_watch.ms_opflags = POLLIN | POLLRDHUP | EPOLLET;
+	rec->fr_watch.ms_opflags = POLLIN | POLLPRI | POLLRDHUP | EPOLLET;
 	message_begin(&rec->fr_watch);
 	message_to_sent(&rec->fr_watch, MESSAGE_SENT, (lw ? lw : runtime.rt_vcpus[0].vc_lwp)->lw_kport);
 	return true;
@@ -245,6 +261,15 @@ static void remove_waiter(struct fd_record *rec, const struct waiter *w)
 	lock_release(&rec->fr_lock);
 }
 
+/* There may be more: for who receives next, and for who has begun to wait while we received. */
+static void set_ready(struct fd_record *rec)
+{
+	lock_acquire(&rec->fr_lock);
+	store_relaxed(&rec->fr_ready, true);
+	wake_all_locked(rec);
+	lock_release(&rec->fr_lock);
+}
+
 /* Waits by a message of one's own. */
 static int64_t wait_once(int fd, ell_time until)
 {
@@ -257,6 +282,12 @@ static int64_t wait_once(int fd, ell_time until)
 	return events < 0 ? events : 0;
 }
 
+/* Is the descriptor still what it was? */
+static bool is_use(const struct fd_record *rec, uint32_t uses)
+{
+	return load_relaxed(&rec->fr_tracked) && load_relaxed(&rec->fr_uses) == uses;
+}
+
 /* Waits until REC, in its use number USES, is ready: 0; -ETIMEDOUT; -EBADF if it was closed. */
 static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 {
@@ -264,7 +295,7 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 	bool stuck = false, arm = false, done;
 
 	lock_acquire(&rec->fr_lock);
-	done = load_relaxed(&rec->fr_ready) || rec->fr_uses != uses;
+	done = load_relaxed(&rec->fr_ready) || !is_use(rec, uses);
 	if (!done)
 		arm = watch_prepare_locked(rec, &stuck);
 	if (!done && !stuck)
@@ -277,9 +308,9 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 
 			if (error)
 				return error;
-			store_release(&rec->fr_ready, true);
+			set_ready(rec);
 		}
-		return load_relaxed(&rec->fr_uses) == uses ? 0 : -EBADF;
+		return is_use(rec, uses) ? 0 : -EBADF;
 	}
 	if (arm)
 		kport_send(rec->fr_watch.ms_home, &rec->fr_watch);
@@ -288,7 +319,7 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 		if (!load_relaxed(&rec->fr_ready))
 			return -ETIMEDOUT;
 	}
-	return load_relaxed(&rec->fr_uses) == uses ? 0 : -EBADF;
+	return is_use(rec, uses) ? 0 : -EBADF;
 }
 
 int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg, ell_time until)
@@ -302,7 +333,7 @@ int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg
 
 			if (result != -EAGAIN) {
 				if (more || !rec->fr_stream || result <= 0)
-					store_release(&rec->fr_ready, true);
+					set_ready(rec);
 				return result;
 			}
 		}

@@ -21,6 +21,9 @@ struct fd_record *fd_tracked(int fd);
 /* Does the socket FD carry a byte stream? Context: T F. */
 bool fd_is_stream(int fd);
 
+/* Does a receive from FD that gives less than was asked for mean that there is no more now? Context: T F. */
+bool fd_drains(int fd);
+
 /*
  * Is FD in non-blocking mode, in which a call that cannot go on gives EAGAIN? For descriptors that are not ours.
  * Context: T F.

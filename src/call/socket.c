@@ -19,7 +19,9 @@ EXPORT int ell_socket(int domain, int type, int protocol)
 	int fd = socket(domain, type, protocol);
 
 	if (fd >= 0 && !(type & SOCK_NONBLOCK))
-		fd_track(fd, (type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) == SOCK_STREAM);
+		fd_track(fd, fd_drains(fd));
+	else if (fd >= 0)
+		fd_forget(fd);
 	return fd;
 }
 
@@ -66,7 +68,9 @@ EXPORT int ell_accept_until(int fd, struct sockaddr *addr, socklen_t *len, int f
 		new_fd = call_do(&m, until);
 	}
 	if (new_fd >= 0 && !(flags & SOCK_NONBLOCK))
-		fd_track((int)new_fd, fd_is_stream((int)new_fd));
+		fd_track((int)new_fd, fd_drains((int)new_fd));
+	else if (new_fd >= 0)
+		fd_forget((int)new_fd);
 	return (int)call_result(new_fd);
 }
 
