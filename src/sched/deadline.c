@@ -31,10 +31,15 @@
 
 void deadline_set(struct thread *th, ell_time until)
 {
+	struct wheel *own = &vcpu_self()->vc_wheel;
+
 	store_release(&th->th_until, until); /* ORD deadline-1: pairs with ORD deadline-2 */
-	if (th->th_wheel && timer_covers(th->th_wheel, &th->th_timer, until))
+	if (th->th_wheel == own && timer_covers(own, &th->th_timer, until))
 		return;
-	th->th_wheel = &vcpu_self()->vc_wheel;
+	/* The vCPU where it was armed may be busy for long, and is not the one that we are waiting on. */
+	if (th->th_wheel && th->th_wheel != own)
+		timer_stop(th->th_wheel, &th->th_timer);
+	th->th_wheel = own;
 	timer_start(th->th_wheel, &th->th_timer, until, (uint64_t)th->th_slot.sl_number << 1 | 1);
 }
 

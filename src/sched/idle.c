@@ -77,6 +77,11 @@ static struct vcpu *claim_idle(void)
 	return NULL;
 }
 
+struct vcpu *sched_claim_idle(void)
+{
+	return any_idle() ? claim_idle() : NULL;
+}
+
 void sched_wake_idle(void)
 {
 	uint32_t nobody = 0;
@@ -91,14 +96,13 @@ void sched_wake_idle(void)
 		store_release(&runtime.rt_searching, 0);
 		return;
 	}
-	store_relaxed(&vc->vc_searching, true);
 	kport_wake(vc->vc_lwp->lw_kport);
 }
 
 static void end_search(struct vcpu *vc)
 {
-	if (load_relaxed(&vc->vc_searching)) {
-		store_relaxed(&vc->vc_searching, false);
+	if (vc->vc_searching) {
+		vc->vc_searching = false;
 		store_seq_cst(&runtime.rt_searching, 0);
 	}
 }
@@ -178,5 +182,6 @@ void sched_idle(struct lwp *lw)
 		kp->kp_ops->sleep(kp, sleep_until(vc));
 	}
 	store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);
-	clear_idle(vc);
+	/* Who took the bit wants us to search. */
+	vc->vc_searching = !clear_idle(vc);
 }

@@ -60,6 +60,11 @@ static struct vcpu *neighbour_of(const struct vcpu *vc)
 	return &runtime.rt_vcpus[((unsigned)vc->vc_number + 1) % runtime.rt_count];
 }
 
+static bool is_asleep(const struct vcpu *vc)
+{
+	return load_relaxed(&vc->vc_lwp->lw_kport->kp_sleep) == KPORT_ASLEEP;
+}
+
 void sched_ready(struct thread *th, enum ready_where where)
 {
 	struct lwp *lw = arch_lwp_or_null();
@@ -70,7 +75,10 @@ void sched_ready(struct thread *th, enum ready_where where)
 		return;
 	}
 	if (UNLIKELY(!lw)) {
-		sched_post(home_of(th), th);
+		struct vcpu *idle = th->th_vcpu || is_asleep(home_of(th)) ? NULL : sched_claim_idle();
+
+		/* Nobody takes threads out of the inbox of a vCPU that is busy. */
+		sched_post(idle ? idle : home_of(th), th);
 		return;
 	}
 	vc = lw->lw_vcpu;

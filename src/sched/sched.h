@@ -42,6 +42,9 @@ void sched_post(struct vcpu *vc, struct thread *th);
 /* There is more to do than one vCPU does: an idle one may be worth waking. Context: T V. */
 void sched_wake_idle(void);
 
+/* A vCPU that was idle, for the caller to give work to and wake; NULL if there is none. Context: any. */
+struct vcpu *sched_claim_idle(void);
+
 /* Nothing to run: sleeps until something may be. Context: V. */
 void sched_idle(struct lwp *lw);
 

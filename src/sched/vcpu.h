@@ -23,7 +23,7 @@ struct vcpu {
 	unsigned vc_turns;    /* switches left until the kernel port is looked at */
 	unsigned vc_in_a_row; /* how often vc_next was preferred to the queue */
 	bool vc_own_turn;     /* which queue is next */
-	bool vc_searching;    /* it was woken to look for work: the waker, before it wakes it; the owner */
+	bool vc_searching;    /* it was woken to look for work */
 	bool vc_watching;     /* it sleeps only for a while, to look for threads that wait too long */
 	struct slot_cache vc_slots[SLOT_POOLS];
 	uint64_t vc_switches; /* counters: read by anybody */
