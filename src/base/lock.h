@@ -2,10 +2,11 @@
 /*
  * lock.h - a word that guards a few instructions
  *
- * For sections that never park, never call the kernel and never take a second such lock of equal or lower rank
- * (HACKING.md lists the ranks). The holder may be preempted by the kernel: who waits spins a little, and then gives
- * its CPU away until the word is free. The release is a plain store, because half of the cost of a short section
- * would be a second locked instruction; the price is that nobody wakes a waiter, who therefore never sleeps long.
+ * For sections that never park, do not call the kernel but where stacks are made (mem/slot.c), and never take a second
+ * such lock of equal or lower rank (HACKING.md lists the ranks). The holder may be preempted by the kernel: who waits
+ * spins a little, and then gives its CPU away until the word is free. The release is a plain store, because half of the
+ * cost of a short section would be a second locked instruction; the price is that nobody wakes a waiter, who therefore
+ * never sleeps long.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

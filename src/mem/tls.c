@@ -83,14 +83,15 @@ static const ElfW(Phdr) * tls_segment(const struct dl_phdr_info *info)
 	return NULL;
 }
 
-/* At the start, all modules are in the static part of TLS, at the same offset in each block. */
+/* Modules in the static part of TLS are at the same offset in each block. */
 static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	const ElfW(Phdr) *segment = tls_segment(info);
 
 	(void)size;
 	(void)arg;
-	if (!segment || !info->dlpi_tls_data || is_libc(info->dlpi_name))
+	if (!segment || !info->dlpi_tls_data || is_libc(info->dlpi_name) ||
+	    !tls_layout_is_static(arch_tls(), info->dlpi_tls_modid))
 		return 0;
 	if (tls.module_count == MODULES_MAX)
 		return 1;

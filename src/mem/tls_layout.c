@@ -189,6 +189,14 @@ bool tls_layout_has_dynamic(uintptr_t tp)
 	return false;
 }
 
+bool tls_layout_is_static(uintptr_t tp, size_t module)
+{
+	const union dtv *dtv = *(const union dtv **)at(tp, HEADER_DTV);
+
+	return module <= dtv[-1].counter && !dtv[module].module.to_free &&
+	       dtv[module].module.variables != DTV_UNALLOCATED;
+}
+
 bool tls_layout_has_keys(const struct tls_layout *layout, uintptr_t tp)
 {
 	return !layout->keys || *(unsigned char *)at(tp, layout->keys_used) != 0;

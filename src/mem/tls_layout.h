@@ -26,6 +26,9 @@ void tls_layout_fill(const struct tls_layout *layout, uintptr_t tp, int tid);
 /* Has the thread used thread-local variables of a library that was loaded later? */
 bool tls_layout_has_dynamic(uintptr_t tp);
 
+/* Are the variables of module number MODULE, which the thread has, part of its block? */
+bool tls_layout_is_static(uintptr_t tp, size_t module);
+
 /* May it have values under pthread keys? */
 bool tls_layout_has_keys(const struct tls_layout *layout, uintptr_t tp);
 

@@ -21,7 +21,7 @@ enum { ALT_STACK = 65536, FRAMES = 48 };
 
 static struct sigaction before;
 
-/* The guard, or the first page below it: a function with a large frame may step over a part. */
+/* A function with a frame larger than the guard may step over it, to another stack: that is what guard_size is for. */
 static bool is_overflow(const struct thread *th, const char *address)
 {
 	const char *guard = th->th_stack_low - th->th_slot.sl_pool->sp_guard;
@@ -42,15 +42,19 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	if (lw && lw->lw_current && is_overflow(lw->lw_current, info->si_addr)) {
+	bool sent = info->si_code <= 0;
+
+	if (!sent && lw && lw->lw_current && is_overflow(lw->lw_current, info->si_addr)) {
 		report(lw->lw_current);
 		abort();
 	}
 	if (before.sa_flags & SA_SIGINFO) {
 		before.sa_sigaction(signal, info, context);
 	} else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
-		/* The instruction is repeated, and faults for good. */
+		/* The instruction is repeated, and faults for good; a signal that was sent is sent again. */
 		sigaction(signal, &before, NULL);
+		if (sent)
+			raise(signal);
 	} else {
 		before.sa_handler(signal);
 	}

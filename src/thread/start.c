@@ -46,6 +46,8 @@ void start_thread_ends(const struct thread *th, void *result)
 {
 	if (th != call.thread)
 		return;
+	/* The descriptor may be another thread's before the runtime has ended. */
+	call.thread = NULL;
 	call.result = (int)(intptr_t)result;
 	sched_end();
 }
