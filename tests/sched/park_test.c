@@ -112,8 +112,8 @@ static void tools_see_why_a_thread_is_parked(void)
 }
 
 /*
- * Rounds: one sleeper shows its ticket, several wakers and its deadline compete to end the sleep. The sleeper is told by
- * whom, and exactly one of them is told that it was it.
+ * Rounds: one sleeper shows its ticket, several wakers and its deadline compete to end the sleep. The sleeper is told
+ * by whom, and exactly one of them is told that it was it.
  */
 enum { WAKERS = 3, SLEEPS = MANY(30000, 4000) };
 
