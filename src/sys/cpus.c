@@ -10,16 +10,15 @@
 unsigned cpus_of_quota(const char *path)
 {
 	FILE *file = fopen(path, "re");
-	unsigned long long quota, period;
-	unsigned cpus = 0;
+	unsigned long long quota, period, cpus = 0;
 
 	if (!file)
 		return 0;
 	/* "max 100000" or "150000 100000": microseconds of CPU time in each period. */
 	if (fscanf(file, "%llu %llu", &quota, &period) == 2 && period > 0 && quota > 0)
-		cpus = (unsigned)((quota + period - 1) / period);
+		cpus = quota / period + (quota % period != 0);
 	fclose(file);
-	return cpus;
+	return cpus > UINT_MAX ? 0 : (unsigned)cpus;
 }
 
 /* The path of the process in the hierarchy of version 2: the line "0::/path" of /proc/self/cgroup. */
