@@ -138,17 +138,14 @@ static void *helper_main(void *unused)
 	return NULL;
 }
 
-/*
- * The helpers that exist will come to what is queued; but not while all of them are in long calls, which may be waiting
- * for just that.
- */
+/* The helpers that exist will come to what is queued, sooner or later; if there is none, nobody ever will. */
 static void fail_if_alone(void)
 {
 	struct ell_msg *m;
 
 	pthread_mutex_lock(&helpers.lock);
 	helpers.count--;
-	while (helpers.count == helpers.in_long && (m = queue_pop_locked()) != NULL) {
+	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
 		pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
 		pthread_mutex_lock(&helpers.lock);
