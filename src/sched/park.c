@@ -199,12 +199,12 @@ bool park_commit(park_ticket ticket, enum park_why why, ell_time until)
 	if ((wait & STATE_MASK) == ARMED) {
 		if (until != ELL_FOREVER && until <= ell_now() && park_cancel(ticket))
 			return false;
-		th->th_why = (uint8_t)why;
+		store_relaxed(&th->th_why, (uint8_t)why);
 		if (UNLIKELY(th->th_kind == THREAD_FOREIGN))
 			sleep_foreign(th, until);
 		else
 			sleep_user(th, until);
-		th->th_why = PARK_NOT;
+		store_relaxed(&th->th_why, PARK_NOT);
 		wait = load_acquire(&th->th_wait); /* ORD park-2: pairs with ORD park-1 */
 	}
 	ASSERT((wait & STATE_MASK) == WOKEN || (wait & STATE_MASK) == EXPIRED);

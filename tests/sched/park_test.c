@@ -96,7 +96,7 @@ static void *sleep_for_a_reason(void *arg)
 static bool note_reason(struct thread *th, void *id)
 {
 	if (th->th_id == *(ell_thread *)id)
-		store_relaxed(&reason, th->th_why);
+		store_relaxed(&reason, load_relaxed(&th->th_why));
 	return true;
 }
 
