@@ -15,7 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
+#include "kport/uring/uring.h"
 #include "message/others.h"
+#include "sched/lwp.h"
 
 /*
  * The kernel
@@ -413,6 +416,51 @@ static void whatever_the_kernel_takes_each_message_has_one_reply(void)
 	CHECK(load_relaxed(&refused) > 100 && load_relaxed(&shortened) > 20);
 }
 
+static const struct kport *sleeper;
+
+static void wake_thrice(void *unused)
+{
+	struct ell_msg m;
+
+	(void)unused;
+	ell_msg_init(&m, NULL, NULL);
+	ell_msg_nop(&m);
+	for (int i = 0; i < 3; i++) {
+		while (load_seq_cst(&sleeper->kp_sleep) != KPORT_ASLEEP)
+			usleep(100);
+		CHECK_EQ(ell_msg_do(&m), 0);
+	}
+}
+
+/* The kernel may end the poll that foreign threads wake an LWP by, and then have no room for another one. */
+static void foreign_threads_are_heard_again_when_there_is_room(void)
+{
+	struct uring *ur = CONTAINER_OF(arch_lwp()->lw_kport, struct uring, ur_kport);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ur->ur_ring);
+	struct other other;
+	int ends[2];
+
+	sleeper = &ur->ur_kport;
+	CHECK_EQ(pipe(ends), 0);
+	io_uring_prep_cancel64(sqe, KIND_WAKE, 0);
+	sqe->user_data = KIND_NOTHING;
+	CHECK(__real_io_uring_submit(&ur->ur_ring) > 0);
+
+	store_relaxed(&mood, FULL);
+	reads_send(ends[0], NULL);
+	CHECK(!ell_msg_poll(&reads[0]));
+	store_relaxed(&mood, WILLING);
+	other_start(&other, FOREIGN, wake_thrice, NULL);
+	other_join(&other);
+	for (int i = 0; i < SENT; i++) {
+		CHECK_EQ(ell_msg_revoke(&reads[i]), 0);
+		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
+		CHECK_EQ(reads[i].ms_result, -ECANCELED);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static struct ell_port there, back;
 
 static void echo(void *unused)
@@ -449,6 +497,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE_ON_1_AND_2(a_cancel_that_waits_for_room_ends_with_its_message),
 		HARNESS_CASE_ON_1_AND_2(messages_start_in_order_all_the_same),
 		HARNESS_CASE_ON_1_AND_2(whatever_the_kernel_takes_each_message_has_one_reply),
+		HARNESS_CASE(foreign_threads_are_heard_again_when_there_is_room, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
 		HARNESS_CASE(a_wake_up_that_a_ring_refuses_takes_another_way, HARNESS_IN_RUN, HARNESS_VCPUS(2)),
 	};
 

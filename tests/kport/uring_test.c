@@ -84,42 +84,6 @@ static void more_completions_than_the_ring_holds_all_arrive(void)
 	burst_collect();
 }
 
-static struct ell_port requests;
-
-static void ask_twice(void *unused)
-{
-	struct ell_msg m;
-
-	(void)unused;
-	for (int i = 0; i < 2; i++) {
-		ell_msg_init(&m, NULL, NULL);
-		ell_msg_user(&m, 1, NULL);
-		CHECK_EQ(ell_port_put(&requests, &m), 0);
-		CHECK_EQ(ell_msg_wait(&m, ELL_FOREVER), 0);
-		ell_msg_nanosleep(&m, 2 * ELL_MSEC);
-		CHECK_EQ(ell_msg_do(&m), 0);
-	}
-}
-
-/* The kernel ends the poll of their eventfd when its completion finds no room. */
-static void foreign_threads_still_wake_a_ring_that_was_too_full(void)
-{
-	struct other other;
-
-	ell_port_init(&requests, "requests");
-	for (int i = 0; i < 3; i++) {
-		burst_send();
-		other_start(&other, FOREIGN, ask_twice, NULL);
-		/* Its first request finds the LWP awake, perhaps; and it sleeps before the second. */
-		usleep(20000);
-		burst_collect();
-		for (int n = 0; n < 2; n++)
-			ell_msg_reply(ell_port_wait(&requests, ELL_FOREVER), 0);
-		other_join(&other);
-	}
-	CHECK_EQ(ell_port_finish(&requests), 0);
-}
-
 enum { READS = 100000, NOTED = 10000 };
 
 static struct ell_msg *reads, *notes;
@@ -322,7 +286,6 @@ int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
 		HARNESS_CASE_ON_1_AND_2(more_completions_than_the_ring_holds_all_arrive),
-		HARNESS_CASE_ON_1_AND_2(foreign_threads_still_wake_a_ring_that_was_too_full),
 		HARNESS_CASE_ON_1_AND_2(a_hundred_thousand_messages_are_outstanding_at_once),
 		HARNESS_CASE_ON_1_AND_2(a_storm_of_signals_changes_nothing),
 	};

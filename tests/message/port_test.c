@@ -579,6 +579,27 @@ static void an_upcall_does_not_run_inside_itself(void)
 	CHECK_EQ(taken, MANY);
 }
 
+static void finish_in_upcall(struct ell_port *of, void *unused)
+{
+	struct ell_msg *m = ell_port_get(of);
+
+	(void)unused;
+	CHECK_EQ(ell_port_finish(of), -EBUSY);
+	taken++;
+	ell_msg_reply(m, 0);
+	CHECK_EQ(ell_port_finish(of), -EBUSY);
+}
+
+static void a_port_outlives_its_upcall(void)
+{
+	ell_port_init(&port, "to be finished");
+	ell_port_upcall(&port, finish_in_upcall, NULL);
+	request(&port, &messages[0], NULL, 0);
+	CHECK_EQ(taken, 1);
+	CHECK_EQ(ell_msg_wait(&messages[0], 0), 0);
+	CHECK_EQ(ell_port_finish(&port), 0);
+}
+
 static void wait_in_upcall(struct ell_port *of, void *unused)
 {
 	struct ell_msg m;
@@ -755,6 +776,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE_ON_1_AND_2(an_upcall_may_get_send_revoke_reply_and_unpark),
 		HARNESS_CASE_ON_1_AND_2(upcalls_of_one_port_do_not_meet),
 		HARNESS_CASE(an_upcall_does_not_run_inside_itself, HARNESS_IN_RUN),
+		HARNESS_CASE(a_port_outlives_its_upcall, HARNESS_IN_RUN),
 		HARNESS_CASE(waiting_in_an_upcall_of_the_scheduler_aborts, HARNESS_IN_RUN,
 			     HARNESS_DIES("was called from an upcall")),
 		HARNESS_CASE(waiting_in_an_upcall_of_a_thread_aborts, HARNESS_IN_RUN,

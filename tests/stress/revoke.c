@@ -26,8 +26,11 @@
 
 enum kind { PIPE, SOCKET, TIMER, KINDS };
 
-/* Who revokes: the sender itself, another thread, or two others while the messages move from vCPU to vCPU. */
-enum { MOVING = WHERES, PLACES };
+/*
+ * Who revokes: the sender itself; another thread; two others while the messages move from vCPU to vCPU, or while a
+ * foreign thread sends them, so that they and their revokes meet on a third.
+ */
+enum { MOVING = WHERES, SENT_AFAR, PLACES };
 
 enum { SLOTS = 64, TURNS = 20, UNTOUCHED = 0xee };
 
@@ -37,6 +40,7 @@ struct slot {
 	unsigned char buffer;
 	unsigned char next_in, next_out; /* the bytes are numbered */
 	bool sent;
+	bool endless; /* a sleep that only a revoke ends */
 	uint64_t serial;
 };
 
@@ -48,6 +52,7 @@ static uint64_t sent, done, cancelled; /* the sender's */
 static uint64_t asked;		       /* by others */
 static uint64_t asked_here;
 static uint32_t over;
+static bool racing;
 
 static uint64_t wanted(void)
 {
@@ -138,7 +143,10 @@ static void slot_send(struct slot *s, struct ell_port *to)
 	s->m.ms_port = to;
 	s->m.ms_tag = (void *)(uintptr_t)tag;
 	s->buffer = UNTOUCHED;
-	if (kind == TIMER)
+	s->endless = kind == TIMER && racing && chance(10);
+	if (s->endless)
+		ell_msg_timer(&s->m, ELL_FOREVER);
+	else if (kind == TIMER)
 		ell_msg_nanosleep(&s->m, draw(&random_state, 60) * ELL_USEC);
 	else if (kind == PIPE)
 		ell_msg_read(&s->m, s->in, &s->buffer, 1, -1);
@@ -162,6 +170,7 @@ static void slot_replied(struct slot *s)
 		return;
 	}
 	done++;
+	CHECK(!s->endless);
 	if (kind == TIMER) {
 		CHECK_EQ(s->m.ms_result, 0);
 		return;
@@ -207,8 +216,11 @@ static void round_of_messages(bool revoking)
 	}
 	if (chance(50))
 		ell_yield();
-	for (int i = 0; i < SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++) {
 		put_byte(&slots[i]);
+		if (revoking && slots[i].endless)
+			revoke_here(&slots[i]);
+	}
 	for (int i = 0; i < SLOTS; i++) {
 		if (to) {
 			slot_replied((struct slot *)(void *)ell_port_wait(&port, ELL_FOREVER));
@@ -266,9 +278,10 @@ static void race(enum kind which, int place)
 {
 	struct other sender, revokers[2];
 	uint64_t seeds[2];
-	int count = place == HERE ? 0 : place == MOVING ? 2 : 1;
+	int count = place == HERE ? 0 : place >= MOVING ? 2 : 1;
 
 	kind = which;
+	racing = true;
 	target = wanted();
 	random_state = harness_seed() | 1;
 	ell_port_init(&port, "replies");
@@ -283,9 +296,10 @@ static void race(enum kind which, int place)
 			other_join(&sender);
 		}
 	} else {
-		other_start(&sender, HERE, send_alone, place == HERE ? &sender : NULL);
+		other_start(&sender, place == SENT_AFAR ? FOREIGN : HERE, send_alone, place == HERE ? &sender : NULL);
 		other_join(&sender);
 	}
+	racing = false;
 	store_release(&over, 1);
 	for (int i = 0; i < count; i++)
 		other_join(&revokers[i]);
@@ -319,7 +333,8 @@ static void race(enum kind which, int place)
 	RACE(kind_name, KIND, by_their_sender, HERE)                                                                   \
 	RACE(kind_name, KIND, on_another_vcpu, ELSEWHERE)                                                              \
 	RACE(kind_name, KIND, by_a_foreign_thread, FOREIGN)                                                            \
-	RACE(kind_name, KIND, while_they_move, MOVING)
+	RACE(kind_name, KIND, while_they_move, MOVING)                                                                 \
+	RACE(kind_name, KIND, after_a_foreign_thread_has_sent_them, SENT_AFAR)
 
 RACES(reads_of_pipes, PIPE)
 RACES(receives_from_sockets, SOCKET)
@@ -332,7 +347,9 @@ RACES(sleeps, TIMER)
 		HARNESS_CASE(kind_name##_revoked_by_a_foreign_thread, HARNESS_IN_RUN, HARNESS_VCPUS(1),                \
 			     HARNESS_SECONDS(600)),                                                                    \
 		HARNESS_CASE(kind_name##_revoked_while_they_move, HARNESS_IN_RUN, HARNESS_VCPUS(2),                    \
-			     HARNESS_SECONDS(600))
+			     HARNESS_SECONDS(600)),                                                                    \
+		HARNESS_CASE(kind_name##_revoked_after_a_foreign_thread_has_sent_them, HARNESS_IN_RUN,                 \
+			     HARNESS_VCPUS(1), HARNESS_SECONDS(600))
 
 int main(int argc, char **argv)
 {
