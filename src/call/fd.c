@@ -191,7 +191,7 @@ void fd_track(int fd, bool stream)
 		return;
 	rec = &records[fd];
 	/* A close(2) that we did not see has left the watch of another file behind. */
-	if (UNLIKELY(rec->fr_tracked))
+	if (UNLIKELY(load_relaxed(&rec->fr_tracked)))
 		fd_forget(fd);
 	lock_acquire(&rec->fr_lock);
 	rec->fr_stream = stream;

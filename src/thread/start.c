@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "mem/tls.h"
@@ -44,10 +45,10 @@ static void *run_main(void *unused)
 
 void start_thread_ends(const struct thread *th, void *result)
 {
-	if (th != call.thread)
+	if (th != load_relaxed(&call.thread))
 		return;
 	/* The descriptor may be another thread's before the runtime has ended. */
-	call.thread = NULL;
+	store_relaxed(&call.thread, NULL);
 	call.result = (int)(intptr_t)result;
 	sched_end();
 }
