@@ -124,7 +124,7 @@ static void threads_one_after_the_other_need_no_more_than_a_few(void)
 	}
 	NOTE("%ld KiB after %u threads, %ld KiB after %u", before, warm, memory(1), all);
 #if !defined(WITH_TSAN) && !defined(WITH_ASAN)
-	CHECK(memory(1) - before < 2048);
+	CHECK(memory(1) - before < 16384);
 #endif
 }
 
