@@ -484,7 +484,8 @@ enum { IN_ALL = 20000, AT_ONCE = 16 };
 
 static struct {
 	struct ell_msg nops[AT_ONCE], sleep, request;
-	unsigned sent, replied, revoked;
+	unsigned sent;
+	unsigned replied, revoked; /* also read while the upcall runs elsewhere */
 	ell_thread parked;
 } machine;
 
@@ -497,18 +498,19 @@ static void machine_turn(struct ell_port *of, void *unused)
 	while ((m = ell_port_get(of))) {
 		if (m == &machine.sleep) {
 			CHECK_EQ(m->ms_result, -ECANCELED);
-			machine.revoked++;
+			count_up(&machine.revoked, 1);
 			CHECK_EQ(ell_msg_send(m), 0);
 		} else if (m == &machine.request) {
 			ell_msg_reply(m, machine.replied);
 		} else {
 			CHECK_EQ(m->ms_result, 0);
-			if (++machine.replied == IN_ALL)
-				ell_unpark(machine.parked);
 			if (machine.sent < IN_ALL) {
 				machine.sent++;
 				CHECK_EQ(ell_msg_send(m), 0);
 			}
+			store_release(&machine.replied, machine.replied + 1);
+			if (machine.replied == IN_ALL)
+				ell_unpark(machine.parked);
 			if (machine.replied % 10 == 0)
 				CHECK(ell_msg_revoke(&machine.sleep) != -EINVAL);
 		}
@@ -526,10 +528,10 @@ static void an_upcall_may_get_send_revoke_reply_and_unpark(void)
 	machine.sent = AT_ONCE;
 	for (int i = 0; i < AT_ONCE; i++)
 		nop(&machine.nops[i], &port);
-	while (machine.replied < IN_ALL)
+	while (load_acquire(&machine.replied) < IN_ALL)
 		ell_park();
 	CHECK_EQ(machine.sent, IN_ALL);
-	CHECK(machine.revoked > 0);
+	CHECK(load_relaxed(&machine.revoked) > 0);
 
 	request(&port, &machine.request, NULL, 0);
 	CHECK_EQ(ell_msg_wait(&machine.request, ELL_FOREVER), 0);
