@@ -49,6 +49,8 @@ static int info(void *unused)
 	if (ell_create(&thread, NULL, nothing, NULL) == 0)
 		ell_join(thread, NULL);
 	printf("kernel port:  %s\n", kport_describe());
+	if (kport_reason())
+		printf("because:      %s\n", kport_reason());
 	print_operations();
 	printf("vCPUs:        %d (%u CPUs allowed; ELLULA_VCPUS overrides)\n", ell_vcpus(), cpus_allowed());
 	printf("switch:       %s\n", arch_describe());

@@ -101,11 +101,15 @@ void kport_collect(struct kport *kp);
 /* Is anything posted? Context: V. */
 bool kport_is_posted(const struct kport *kp);
 
-/* The one back end that is chosen at the start, and the making of one for the calling LWP: NULL and *ERROR (-errno). */
+/* Before the first kernel port: takes note of ELLULA_KPORT. 0; -EINVAL, and a line said why. Context: F. */
+int kport_choose(void);
+
+/* Makes one for the calling LWP, of the back end that the first one chose: NULL and *ERROR (-errno). Context: F. */
 struct kport *kport_create(unsigned number, int *error);
 
-/* Which back end it is and what it found, for people. Valid once one exists. */
+/* Which back end it is and what it found, for people; and why it is not the first choice, or NULL. Once one exists. */
 const char *kport_describe(void);
+const char *kport_reason(void);
 
 /* Can the kernel port do an operation itself, or must a helper LWP? Written when the first kernel port is made. */
 extern bool kport_able[ELL_OP_COUNT];

@@ -179,7 +179,7 @@ int sched_start(struct lwp **self)
 		return -EALREADY;
 	arch_probe();
 	count = vcpus_wanted();
-	if (!count)
+	if (!count || kport_choose() < 0)
 		return -EINVAL;
 	tls_probe();
 	if (!allocate(count))

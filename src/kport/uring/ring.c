@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/panic.h"
+#include "kport/backend.h"
 #include "kport/op.h"
 #include "kport/uring/uring.h"
 
@@ -41,29 +42,12 @@ static struct {
 	bool can[OPS];
 } probed;
 
-static bool is_in_list(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = list; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-		if (strncmp(at, name, len) == 0 && (at[len] == ',' || at[len] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-/* ELLULA_UNPROBE=read,write or =all: pretend that the kernel lacks these operations. */
+/* Pretends that the kernel lacks what ELLULA_UNPROBE names. */
 static void unprobe(void)
 {
-	const char *list = getenv("ELLULA_UNPROBE");
-
-	if (!list)
-		return;
 	for (unsigned op = 0; op < ELL_OP_COUNT; op++) {
-		const struct op *row = &op_table[op];
-
-		if (row->uring >= 0 && row->run && (strcmp(list, "all") == 0 || is_in_list(list, row->name)))
-			probed.can[row->uring] = false;
+		if (op_table[op].uring >= 0 && kport_unprobed((enum ell_op)op))
+			probed.can[op_table[op].uring] = false;
 	}
 }
 
@@ -93,7 +77,7 @@ bool ring_can(unsigned opcode)
 	return opcode < OPS && probed.can[opcode];
 }
 
-const char *kport_describe(void)
+static const char *describe(void)
 {
 	static char text[128];
 
@@ -174,12 +158,15 @@ const struct kport_ops uring_ops = {
 	.destroy = destroy,
 };
 
-struct kport *kport_create(unsigned number, int *error)
+static struct kport *create(int *error)
 {
 	struct uring *ur = ring_create(error);
 
-	if (!ur)
-		return NULL;
-	ur->ur_kport.kp_number = number;
-	return &ur->ur_kport;
+	return ur ? &ur->ur_kport : NULL;
 }
+
+const struct kport_backend uring_backend = {
+	.name = "uring",
+	.create = create,
+	.describe = describe,
+};
