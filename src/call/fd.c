@@ -49,6 +49,7 @@
 #include "message/message.h"
 #include "sched/park.h"
 #include "sched/vcpu.h"
+#include "sys/sys.h"
 
 #include <ellula/ops.h>
 
@@ -146,8 +147,8 @@ static bool reserve(void)
 		return true;
 	lock_acquire(&lock);
 	if (!records) {
-		void *map = mmap(NULL, sizeof(struct fd_record) * RECORDS_MAX, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		void *map = sys.mmap(NULL, sizeof(struct fd_record) * RECORDS_MAX, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		/* Before the first watch there is no event. */
 		kport_above.event = on_event;
@@ -163,7 +164,7 @@ bool fd_is_stream(int fd)
 	socklen_t len = sizeof(int);
 	int type;
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+	return sys.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 bool fd_drains(int fd)
@@ -172,13 +173,13 @@ bool fd_drains(int fd)
 	int domain;
 
 	/* A receive from a local stream may end early, where descriptors or credentials were sent along. */
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && (domain == AF_INET || domain == AF_INET6) &&
-	       fd_is_stream(fd);
+	return sys.getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       (domain == AF_INET || domain == AF_INET6) && fd_is_stream(fd);
 }
 
 bool fd_is_nonblocking(int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
+	int flags = sys.fcntl(fd, F_GETFL, 0);
 
 	return flags >= 0 && (flags & O_NONBLOCK);
 }

@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "call/do.h"
 #include "call/fd.h"
+#include "sys/sys.h"
 
 static size_t length_of(const struct iovec *iov, int count)
 {
@@ -34,7 +35,7 @@ static bool is_regular(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	return sys.fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /*
@@ -107,9 +108,9 @@ static int64_t plain(bool writes, int fd, const struct iovec *iov, int count, of
 	ssize_t n;
 
 	if (off < 0)
-		n = writes ? writev(fd, iov, count) : readv(fd, iov, count);
+		n = writes ? sys.writev(fd, iov, count) : sys.readv(fd, iov, count);
 	else
-		n = writes ? pwritev(fd, iov, count, off) : preadv(fd, iov, count, off);
+		n = writes ? sys.pwritev(fd, iov, count, off) : sys.preadv(fd, iov, count, off);
 	return n < 0 ? -errno : n;
 }
 
@@ -121,7 +122,7 @@ static int64_t read_any(int fd, const struct iovec *iov, int count, off_t off, e
 	ssize_t n;
 
 	do
-		n = preadv2(fd, iov, count, off, RWF_NOWAIT);
+		n = sys.preadv2(fd, iov, count, off, RWF_NOWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && !would_wait(errno))
 		return -errno;
@@ -139,7 +140,7 @@ static int64_t write_any(int fd, const struct iovec *iov, int count, off_t off, 
 	ssize_t n;
 
 	do
-		n = pwritev2(fd, iov, count, off, RWF_NOWAIT);
+		n = sys.pwritev2(fd, iov, count, off, RWF_NOWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && !would_wait(errno))
 		return -errno;

@@ -12,6 +12,7 @@
 #include "base/compiler.h"
 #include "call/do.h"
 #include "call/fd.h"
+#include "sys/sys.h"
 
 /* The functions below differ in one call: NAME and its arguments prepare the message. */
 #define DO_UNTIL(until, name, ...)                                                                                     \
@@ -58,7 +59,7 @@ EXPORT int ell_close(int fd)
 {
 	if (fd_tracked(fd)) {
 		bool watched = fd_forget(fd);
-		int result = close(fd);
+		int result = sys.close(fd);
 
 		/* Else the peer would not know before this thread waits. */
 		if (watched)

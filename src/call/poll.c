@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "call/do.h"
+#include "sys/sys.h"
 
 enum { MESSAGES_HERE = 8 };
 
@@ -20,7 +21,7 @@ static int look(struct pollfd *fds, nfds_t count)
 	int n;
 
 	do
-		n = poll(fds, count, 0);
+		n = sys.poll(fds, count, 0);
 	while (n < 0 && errno == EINTR);
 	return n;
 }

@@ -6,13 +6,14 @@
 
 #include "base/compiler.h"
 #include "call/do.h"
+#include "sys/sys.h"
 
 EXPORT int ell_waitid_until(idtype_t idtype, id_t id, siginfo_t *info, int options, ell_time until)
 {
 	struct ell_msg m;
 
 	if (options & WNOHANG)
-		return waitid(idtype, id, info, options);
+		return sys.waitid(idtype, id, info, options);
 	ell_msg_init(&m, NULL, NULL);
 	ell_msg_waitid(&m, idtype, id, info, options);
 	return (int)call_result(call_do(&m, until));

@@ -13,10 +13,11 @@
 #include "base/compiler.h"
 #include "call/do.h"
 #include "call/fd.h"
+#include "sys/sys.h"
 
 EXPORT int ell_socket(int domain, int type, int protocol)
 {
-	int fd = socket(domain, type, protocol);
+	int fd = sys.socket(domain, type, protocol);
 
 	if (fd >= 0 && !(type & SOCK_NONBLOCK))
 		fd_track(fd, fd_drains(fd));
@@ -31,7 +32,7 @@ EXPORT int ell_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	/* A name in a file system may be slow to reach; an Internet address is not. */
 	if (addr && len >= sizeof(addr->sa_family) && addr->sa_family != AF_UNIX)
-		return bind(fd, addr, len);
+		return sys.bind(fd, addr, len);
 	ell_msg_init(&m, NULL, NULL);
 	ell_msg_bind(&m, fd, addr, len);
 	return (int)call_result(call_do(&m, ELL_FOREVER));
@@ -39,12 +40,12 @@ EXPORT int ell_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 EXPORT int ell_listen(int fd, int backlog)
 {
-	return listen(fd, backlog);
+	return sys.listen(fd, backlog);
 }
 
 EXPORT int ell_shutdown(int fd, int how)
 {
-	return shutdown(fd, how);
+	return sys.shutdown(fd, how);
 }
 
 /* A socket that is ours is not; of another one the kernel knows. */
@@ -59,7 +60,7 @@ EXPORT int ell_accept_until(int fd, struct sockaddr *addr, socklen_t *len, int f
 	int64_t new_fd;
 
 	if (is_nonblocking(fd)) {
-		new_fd = accept4(fd, addr, len, flags);
+		new_fd = sys.accept4(fd, addr, len, flags);
 		if (new_fd < 0)
 			return -1;
 	} else {
@@ -89,7 +90,7 @@ EXPORT int ell_connect_until(int fd, const struct sockaddr *addr, socklen_t len,
 	struct ell_msg m;
 
 	if (is_nonblocking(fd))
-		return connect(fd, addr, len);
+		return sys.connect(fd, addr, len);
 	ell_msg_init(&m, NULL, NULL);
 	ell_msg_connect(&m, fd, addr, len);
 	/* Not tried again after EINTR: the connection would go on being made, and the second try fail with EALREADY. */
@@ -127,7 +128,7 @@ static int64_t try_receive(int fd, void *arg, bool *more)
 	ssize_t n;
 
 	do
-		n = r->msg ? recvmsg(fd, r->msg, flags) : recv(fd, r->buf, r->len, flags);
+		n = r->msg ? sys.recvmsg(fd, r->msg, flags) : sys.recv(fd, r->buf, r->len, flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
@@ -235,7 +236,7 @@ EXPORT ssize_t ell_recvfrom(int fd, void *buf, size_t len, int flags, struct soc
 static int64_t with_signal(int64_t result, int flags)
 {
 	if (result == -EPIPE && !(flags & MSG_NOSIGNAL))
-		raise(SIGPIPE);
+		sys.raise(SIGPIPE);
 	return result;
 }
 
@@ -261,7 +262,7 @@ static ssize_t try_send(int fd, const void *buf, size_t len, int flags)
 	ssize_t n;
 
 	do
-		n = send(fd, buf, len, flags | MSG_DONTWAIT);
+		n = sys.send(fd, buf, len, flags | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
@@ -320,7 +321,7 @@ EXPORT ssize_t ell_sendmsg_until(int fd, const struct msghdr *msg, int flags, el
 	ssize_t n;
 
 	do
-		n = sendmsg(fd, msg, flags | MSG_DONTWAIT);
+		n = sys.sendmsg(fd, msg, flags | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (LIKELY(n == (ssize_t)len) || (flags & MSG_DONTWAIT))
 		return n;

@@ -26,6 +26,7 @@
 #include "base/panic.h"
 #include "kport/op.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 enum { HELPERS_MAX = 32, IDLE_SECONDS = 5 };
 
@@ -92,11 +93,11 @@ static struct ell_msg *wait_locked(void)
 	struct ell_msg *m;
 	int error = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	sys.clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_SECONDS;
 	helpers.idle++;
 	while (!(m = queue_pop_locked()) && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&helpers.work, &helpers.lock, &until);
+		error = sys.pthread_cond_timedwait(&helpers.work, &helpers.lock, &until);
 	helpers.idle--;
 	return m;
 }
@@ -117,7 +118,7 @@ static void *helper_main(void *unused)
 	struct ell_msg *m;
 
 	(void)unused;
-	pthread_mutex_lock(&helpers.lock);
+	sys.pthread_mutex_lock(&helpers.lock);
 	while ((m = wait_locked()) != NULL) {
 		const struct op *row = &op_table[m->ms_op];
 		bool is_long = row->class == OP_LONG;
@@ -125,16 +126,16 @@ static void *helper_main(void *unused)
 
 		helpers.in_long += is_long;
 		grow = grow_locked();
-		pthread_mutex_unlock(&helpers.lock);
+		sys.pthread_mutex_unlock(&helpers.lock);
 		if (grow)
 			helper_create();
 		m->ms_prev = NULL;
 		message_finish(m, row->run(m));
-		pthread_mutex_lock(&helpers.lock);
+		sys.pthread_mutex_lock(&helpers.lock);
 		helpers.in_long -= is_long;
 	}
 	helpers.count--;
-	pthread_mutex_unlock(&helpers.lock);
+	sys.pthread_mutex_unlock(&helpers.lock);
 	return NULL;
 }
 
@@ -143,14 +144,14 @@ static void fail_if_alone(void)
 {
 	struct ell_msg *m;
 
-	pthread_mutex_lock(&helpers.lock);
+	sys.pthread_mutex_lock(&helpers.lock);
 	helpers.count--;
 	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
-		pthread_mutex_unlock(&helpers.lock);
+		sys.pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
-		pthread_mutex_lock(&helpers.lock);
+		sys.pthread_mutex_lock(&helpers.lock);
 	}
-	pthread_mutex_unlock(&helpers.lock);
+	sys.pthread_mutex_unlock(&helpers.lock);
 }
 
 /* One more helper, which is counted already, and takes no signals. */
@@ -162,12 +163,12 @@ static void helper_create(void)
 	int error;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attr, helper_main, NULL);
+	error = sys.pthread_create(&thread, &attr, helper_main, NULL);
 	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		fail_if_alone();
 }
@@ -176,12 +177,12 @@ void helper_send(struct ell_msg *m, enum message_state state)
 {
 	bool grow;
 
-	pthread_mutex_lock(&helpers.lock);
+	sys.pthread_mutex_lock(&helpers.lock);
 	message_to_sent(m, state, &helpers);
 	queue_push_locked(m);
 	grow = grow_locked();
-	pthread_cond_signal(&helpers.work);
-	pthread_mutex_unlock(&helpers.lock);
+	sys.pthread_cond_signal(&helpers.work);
+	sys.pthread_mutex_unlock(&helpers.lock);
 	if (grow)
 		helper_create();
 }
@@ -190,11 +191,11 @@ void helper_revoke(struct ell_msg *m)
 {
 	bool queued;
 
-	pthread_mutex_lock(&helpers.lock);
+	sys.pthread_mutex_lock(&helpers.lock);
 	queued = m->ms_home == &helpers;
 	if (queued)
 		queue_remove_locked(m);
-	pthread_mutex_unlock(&helpers.lock);
+	sys.pthread_mutex_unlock(&helpers.lock);
 	if (queued)
 		message_reply(m, -ECANCELED);
 	else

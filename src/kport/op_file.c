@@ -20,6 +20,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 #define PIECE (UINT64_C(1) << 31)   /* a multiple of any page */
 #define LONGEST (UINT64_C(1) << 42) /* 2,048 pieces */
@@ -165,31 +166,31 @@ void op_madvise_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 int64_t op_fsync_run(struct ell_msg *m)
 {
-	return op_result(m->ms_opflags & IORING_FSYNC_DATASYNC ? fdatasync(m->ms_fd) : fsync(m->ms_fd));
+	return op_result(m->ms_opflags & IORING_FSYNC_DATASYNC ? sys.fdatasync(m->ms_fd) : sys.fsync(m->ms_fd));
 }
 
 int64_t op_sync_file_range_run(struct ell_msg *m)
 {
-	return op_result(sync_file_range(m->ms_fd, (off_t)m->ms_off, (off_t)m->ms_len, m->ms_opflags));
+	return op_result(sys.sync_file_range(m->ms_fd, (off_t)m->ms_off, (off_t)m->ms_len, m->ms_opflags));
 }
 
 int64_t op_fallocate_run(struct ell_msg *m)
 {
-	return op_result(fallocate(m->ms_fd, (int)m->ms_opflags, (off_t)m->ms_off, (off_t)m->ms_len));
+	return op_result(sys.fallocate(m->ms_fd, (int)m->ms_opflags, (off_t)m->ms_off, (off_t)m->ms_len));
 }
 
 int64_t op_ftruncate_run(struct ell_msg *m)
 {
-	return op_result(ftruncate(m->ms_fd, (off_t)m->ms_len));
+	return op_result(sys.ftruncate(m->ms_fd, (off_t)m->ms_len));
 }
 
 /* posix_fadvise() gives the error itself. */
 int64_t op_fadvise_run(struct ell_msg *m)
 {
-	return -posix_fadvise(m->ms_fd, (off_t)m->ms_off, (off_t)m->ms_len, (int)m->ms_opflags);
+	return -sys.posix_fadvise(m->ms_fd, (off_t)m->ms_off, (off_t)m->ms_len, (int)m->ms_opflags);
 }
 
 int64_t op_madvise_run(struct ell_msg *m)
 {
-	return op_result(madvise(m->ms_addr, m->ms_len, (int)m->ms_opflags));
+	return op_result(sys.madvise(m->ms_addr, m->ms_len, (int)m->ms_opflags));
 }

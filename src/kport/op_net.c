@@ -16,6 +16,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static void prepare(struct ell_msg *m, enum ell_op op, int fd, const void *addr, uint64_t len, int opflags)
 {
@@ -106,22 +107,22 @@ void op_shutdown_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 int64_t op_socket_run(struct ell_msg *m)
 {
-	return op_result(socket(m->ms_fd, (int)m->ms_opflags, m->ms_fd2));
+	return op_result(sys.socket(m->ms_fd, (int)m->ms_opflags, m->ms_fd2));
 }
 
 int64_t op_bind_run(struct ell_msg *m)
 {
-	return op_result(bind(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+	return op_result(sys.bind(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
 }
 
 int64_t op_listen_run(struct ell_msg *m)
 {
-	return op_result(listen(m->ms_fd, (int)m->ms_opflags));
+	return op_result(sys.listen(m->ms_fd, (int)m->ms_opflags));
 }
 
 static int64_t call_accept(struct ell_msg *m)
 {
-	return op_result(accept4(m->ms_fd, m->ms_addr, m->ms_addr2, (int)m->ms_opflags));
+	return op_result(sys.accept4(m->ms_fd, m->ms_addr, m->ms_addr2, (int)m->ms_opflags));
 }
 
 int64_t op_accept_run(struct ell_msg *m)
@@ -131,7 +132,7 @@ int64_t op_accept_run(struct ell_msg *m)
 
 static int64_t call_connect(struct ell_msg *m)
 {
-	return op_result(connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+	return op_result(sys.connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
 }
 
 /* With O_NONBLOCK the first call begins, POLLOUT is the end of it, and the second call tells how it went. */
@@ -150,5 +151,5 @@ int64_t op_connect_run(struct ell_msg *m)
 
 int64_t op_shutdown_run(struct ell_msg *m)
 {
-	return op_result(shutdown(m->ms_fd, (int)m->ms_opflags));
+	return op_result(sys.shutdown(m->ms_fd, (int)m->ms_opflags));
 }

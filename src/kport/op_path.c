@@ -21,6 +21,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static void prepare(struct ell_msg *m, enum ell_op op, int dirfd, const char *path, uint32_t opflags, uint64_t len)
 {
@@ -147,40 +148,40 @@ void op_symlinkat_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 int64_t op_openat_run(struct ell_msg *m)
 {
-	return op_result(openat(m->ms_fd, m->ms_addr, (int)m->ms_opflags, (mode_t)m->ms_len));
+	return op_result(sys.openat(m->ms_fd, m->ms_addr, (int)m->ms_opflags, (mode_t)m->ms_len));
 }
 
 int64_t op_close_run(struct ell_msg *m)
 {
-	return op_result(close(m->ms_fd));
+	return op_result(sys.close(m->ms_fd));
 }
 
 int64_t op_statx_run(struct ell_msg *m)
 {
-	return op_result(statx(m->ms_fd, m->ms_addr, (int)m->ms_opflags, (unsigned)m->ms_len, m->ms_addr2));
+	return op_result(sys.statx(m->ms_fd, m->ms_addr, (int)m->ms_opflags, (unsigned)m->ms_len, m->ms_addr2));
 }
 
 int64_t op_unlinkat_run(struct ell_msg *m)
 {
-	return op_result(unlinkat(m->ms_fd, m->ms_addr, (int)m->ms_opflags));
+	return op_result(sys.unlinkat(m->ms_fd, m->ms_addr, (int)m->ms_opflags));
 }
 
 int64_t op_renameat_run(struct ell_msg *m)
 {
-	return op_result(renameat2(m->ms_fd, m->ms_addr, m->ms_fd2, m->ms_addr2, m->ms_opflags));
+	return op_result(sys.renameat2(m->ms_fd, m->ms_addr, m->ms_fd2, m->ms_addr2, m->ms_opflags));
 }
 
 int64_t op_mkdirat_run(struct ell_msg *m)
 {
-	return op_result(mkdirat(m->ms_fd, m->ms_addr, (mode_t)m->ms_len));
+	return op_result(sys.mkdirat(m->ms_fd, m->ms_addr, (mode_t)m->ms_len));
 }
 
 int64_t op_linkat_run(struct ell_msg *m)
 {
-	return op_result(linkat(m->ms_fd, m->ms_addr, m->ms_fd2, m->ms_addr2, (int)m->ms_opflags));
+	return op_result(sys.linkat(m->ms_fd, m->ms_addr, m->ms_fd2, m->ms_addr2, (int)m->ms_opflags));
 }
 
 int64_t op_symlinkat_run(struct ell_msg *m)
 {
-	return op_result(symlinkat(m->ms_addr, m->ms_fd2, m->ms_addr2));
+	return op_result(sys.symlinkat(m->ms_addr, m->ms_fd2, m->ms_addr2));
 }

@@ -14,6 +14,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 EXPORT void ell_msg_poll_fd(struct ell_msg *m, int fd, unsigned events)
 {
@@ -43,7 +44,7 @@ void op_watch_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 int64_t op_poll_run(struct ell_msg *m)
 {
 	struct pollfd pfd = {.fd = m->ms_fd, .events = (short)m->ms_opflags};
-	int64_t result = op_result(poll(&pfd, 1, -1));
+	int64_t result = op_result(sys.poll(&pfd, 1, -1));
 
 	if (result < 0)
 		return result;

@@ -6,7 +6,6 @@
  */
 #include <ellula/ops.h>
 #include <liburing.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 EXPORT void ell_msg_waitid(struct ell_msg *m, idtype_t idtype, id_t id, siginfo_t *info, int options)
 {
@@ -31,8 +31,7 @@ void op_waitid_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 	sqe->file_index = m->ms_opflags;
 }
 
-/* Not waitid(): that is a cancellation point, and a NULL siginfo is the kernel's to allow. */
 int64_t op_waitid_run(struct ell_msg *m)
 {
-	return op_result(syscall(SYS_waitid, m->ms_fd2, m->ms_fd, m->ms_addr, m->ms_opflags, NULL));
+	return op_result(sys.waitid((idtype_t)m->ms_fd2, (id_t)m->ms_fd, m->ms_addr, (int)m->ms_opflags));
 }

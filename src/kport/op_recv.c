@@ -15,6 +15,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static void prepare(struct ell_msg *m, enum ell_op op, int fd, void *addr, uint64_t len, int flags)
 {
@@ -81,17 +82,17 @@ void op_recvfrom_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 static int64_t call_recv(struct ell_msg *m)
 {
-	return op_result(recv(m->ms_fd, m->ms_addr, m->ms_len, (int)m->ms_opflags));
+	return op_result(sys.recv(m->ms_fd, m->ms_addr, m->ms_len, (int)m->ms_opflags));
 }
 
 static int64_t call_recvmsg(struct ell_msg *m)
 {
-	return op_result(recvmsg(m->ms_fd, m->ms_addr, (int)m->ms_opflags));
+	return op_result(sys.recvmsg(m->ms_fd, m->ms_addr, (int)m->ms_opflags));
 }
 
 static int64_t call_recvfrom(struct ell_msg *m)
 {
-	return op_result(recvmsg(m->ms_fd, make_header(m), (int)m->ms_opflags));
+	return op_result(sys.recvmsg(m->ms_fd, make_header(m), (int)m->ms_opflags));
 }
 
 static int64_t run(struct ell_msg *m, op_call *call)

@@ -21,27 +21,31 @@
 #include "base/panic.h"
 #include "kport/op.h"
 #include "kport/op_rows.h"
+#include "sys/sys.h"
 
 /* ERESTARTSYS to ERESTART_RESTARTBLOCK, from the kernel's include/linux/errno.h. */
 enum { ERESTART_FIRST = 512, ERESTART_LAST = 516 };
+
+enum { NAP_NS = 1000000 };
 
 void op_wait(int fd, short events)
 {
 	struct pollfd pfd = {.fd = fd, .events = events};
 
-	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
+	while (sys.poll(&pfd, 1, -1) < 0 && errno == EINTR)
 		;
 }
 
 int64_t op_retry(struct ell_msg *m, short events, op_call *call)
 {
+	const struct timespec nap = {.tv_nsec = NAP_NS};
 	int64_t result = call(m);
 
 	for (unsigned tries = 0; result == -EAGAIN && !ell_msg_revoked(m); tries++) {
 		op_wait(m->ms_fd, events);
 		/* A peer's full queue does not show in poll(2): do not spin on it. */
 		if (tries > 0)
-			usleep(1000);
+			sys.nanosleep(&nap, NULL);
 		result = call(m);
 	}
 	return result;
@@ -76,7 +80,7 @@ static bool is_stream(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+	return sys.fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
 bool op_rest(struct ell_msg *m, uint64_t total, int64_t *result, bool revoked)

@@ -19,6 +19,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 enum { POSITION = -1, OFFSET_BAD = -2 };
 
@@ -161,8 +162,8 @@ bool op_writev_step(struct ell_msg *m, int64_t *result, bool revoked)
 static int64_t call_read(struct ell_msg *m)
 {
 	if (m->ms_off == (uint64_t)POSITION)
-		return op_result(read(m->ms_fd, m->ms_addr, m->ms_len));
-	return op_result(pread(m->ms_fd, m->ms_addr, m->ms_len, (off_t)m->ms_off));
+		return op_result(sys.read(m->ms_fd, m->ms_addr, m->ms_len));
+	return op_result(sys.pread(m->ms_fd, m->ms_addr, m->ms_len, (off_t)m->ms_off));
 }
 
 static int64_t call_write(struct ell_msg *m)
@@ -171,13 +172,13 @@ static int64_t call_write(struct ell_msg *m)
 	const char *at = (const char *)m->ms_addr + done;
 
 	if (m->ms_off == (uint64_t)POSITION)
-		return op_result(write(m->ms_fd, at, m->ms_len - done));
-	return op_result(pwrite(m->ms_fd, at, m->ms_len - done, (off_t)m->ms_off));
+		return op_result(sys.write(m->ms_fd, at, m->ms_len - done));
+	return op_result(sys.pwrite(m->ms_fd, at, m->ms_len - done, (off_t)m->ms_off));
 }
 
 static int64_t call_readv(struct ell_msg *m)
 {
-	return op_result(preadv2(m->ms_fd, m->ms_addr, (int)m->ms_len, (off_t)m->ms_off, (int)m->ms_opflags));
+	return op_result(sys.preadv2(m->ms_fd, m->ms_addr, (int)m->ms_len, (off_t)m->ms_off, (int)m->ms_opflags));
 }
 
 static int64_t call_writev(struct ell_msg *m)
@@ -191,7 +192,7 @@ static int64_t call_writev(struct ell_msg *m)
 		iov = &next;
 		count = 1;
 	}
-	return op_result(pwritev2(m->ms_fd, iov, count, (off_t)m->ms_off, (int)m->ms_opflags));
+	return op_result(sys.pwritev2(m->ms_fd, iov, count, (off_t)m->ms_off, (int)m->ms_opflags));
 }
 
 int64_t op_read_run(struct ell_msg *m)

@@ -17,6 +17,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static void prepare(struct ell_msg *m, enum ell_op op, int fd, const void *addr, uint64_t len, int flags)
 {
@@ -137,7 +138,7 @@ static int64_t call_sendto(struct ell_msg *m)
 	uint64_t len;
 	char *at = rest(m, &len);
 
-	return op_result(sendto(m->ms_fd, at, len, flags(m), addr, addr ? (socklen_t)m->ms_fd2 : 0));
+	return op_result(sys.sendto(m->ms_fd, at, len, flags(m), addr, addr ? (socklen_t)m->ms_fd2 : 0));
 }
 
 static int64_t call_sendmsg(struct ell_msg *m)
@@ -146,9 +147,9 @@ static int64_t call_sendmsg(struct ell_msg *m)
 	struct iovec next;
 
 	if (m->ms_scratch[0] == 0)
-		return op_result(sendmsg(m->ms_fd, msg, flags(m)));
+		return op_result(sys.sendmsg(m->ms_fd, msg, flags(m)));
 	next = op_rest_vector(msg->msg_iov, msg->msg_iovlen, m->ms_scratch[0]);
-	return op_result(send(m->ms_fd, next.iov_base, next.iov_len, flags(m)));
+	return op_result(sys.send(m->ms_fd, next.iov_base, next.iov_len, flags(m)));
 }
 
 int64_t op_sendto_run(struct ell_msg *m)

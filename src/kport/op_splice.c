@@ -41,6 +41,7 @@
 #include "kport/op_run.h"
 #include "kport/pipes.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 enum { SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT };
 enum { CHUNK = 256 * 1024, DRAIN_LEAST = 4096 }; /* a pipe takes less if it holds less */
@@ -133,12 +134,12 @@ int64_t op_splice_run(struct ell_msg *m)
 	off64_t *from = in < 0 ? NULL : &in;
 	off64_t *to = out < 0 ? NULL : &out;
 
-	return op_result(splice(m->ms_fd, from, m->ms_fd2, to, m->ms_len, m->ms_opflags));
+	return op_result(sys.splice(m->ms_fd, from, m->ms_fd2, to, m->ms_len, m->ms_opflags));
 }
 
 int64_t op_tee_run(struct ell_msg *m)
 {
-	return op_result(tee(m->ms_fd, m->ms_fd2, m->ms_len, m->ms_opflags));
+	return op_result(sys.tee(m->ms_fd, m->ms_fd2, m->ms_len, m->ms_opflags));
 }
 
 static struct sendfile_notes notes_of(const struct ell_msg *m)
@@ -162,7 +163,7 @@ static int64_t first_offset(const struct ell_msg *m)
 
 	if (off)
 		return *off < 0 ? -EINVAL : *off;
-	position = op_result(lseek(m->ms_fd2, 0, SEEK_CUR));
+	position = op_result(sys.lseek(m->ms_fd2, 0, SEEK_CUR));
 	return position == -ESPIPE ? -EINVAL : position;
 }
 
@@ -199,7 +200,7 @@ static uint32_t drain_size(int fd, uint32_t held)
 	socklen_t len = sizeof(size);
 	int room;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 || ioctl(fd, SIOCOUTQ, &queued) < 0)
+	if (sys.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0 || sys.ioctl(fd, SIOCOUTQ, &queued) < 0)
 		return held;
 	room = (size - queued) / 2;
 	if (room < DRAIN_LEAST)
@@ -279,7 +280,7 @@ static void sendfile_end(struct ell_msg *m, const struct sendfile_notes *notes)
 	if (m->ms_addr)
 		*(int64_t *)m->ms_addr = end;
 	else if (notes->sent > 0)
-		lseek(m->ms_fd2, end, SEEK_SET);
+		sys.lseek(m->ms_fd2, end, SEEK_SET);
 }
 
 bool op_sendfile_step(struct ell_msg *m, int64_t *result, bool revoked)
@@ -302,7 +303,7 @@ bool op_sendfile_step(struct ell_msg *m, int64_t *result, bool revoked)
 
 static int64_t call_sendfile(struct ell_msg *m)
 {
-	return op_result(sendfile(m->ms_fd, m->ms_fd2, m->ms_addr, m->ms_len - m->ms_scratch[0]));
+	return op_result(sys.sendfile(m->ms_fd, m->ms_fd2, m->ms_addr, m->ms_len - m->ms_scratch[0]));
 }
 
 /* The system call keeps the position by itself; it ends early only for O_NONBLOCK, or because it cannot go on. */

@@ -14,6 +14,7 @@
 #include "kport/op_rows.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static void prepare(struct ell_msg *m, enum ell_op op, const char *name, const void *value, size_t size, int flags)
 {
@@ -110,20 +111,20 @@ void op_fsetxattr_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 int64_t op_getxattr_run(struct ell_msg *m)
 {
-	return op_result(getxattr(m->ms_addr, m->ms_addr2, op_pointer(m->ms_off), m->ms_len));
+	return op_result(sys.getxattr(m->ms_addr, m->ms_addr2, op_pointer(m->ms_off), m->ms_len));
 }
 
 int64_t op_setxattr_run(struct ell_msg *m)
 {
-	return op_result(setxattr(m->ms_addr, m->ms_addr2, op_pointer(m->ms_off), m->ms_len, (int)m->ms_opflags));
+	return op_result(sys.setxattr(m->ms_addr, m->ms_addr2, op_pointer(m->ms_off), m->ms_len, (int)m->ms_opflags));
 }
 
 int64_t op_fgetxattr_run(struct ell_msg *m)
 {
-	return op_result(fgetxattr(m->ms_fd, m->ms_addr2, op_pointer(m->ms_off), m->ms_len));
+	return op_result(sys.fgetxattr(m->ms_fd, m->ms_addr2, op_pointer(m->ms_off), m->ms_len));
 }
 
 int64_t op_fsetxattr_run(struct ell_msg *m)
 {
-	return op_result(fsetxattr(m->ms_fd, m->ms_addr2, op_pointer(m->ms_off), m->ms_len, (int)m->ms_opflags));
+	return op_result(sys.fsetxattr(m->ms_fd, m->ms_addr2, op_pointer(m->ms_off), m->ms_len, (int)m->ms_opflags));
 }

@@ -17,6 +17,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "sys/sys.h"
 
 enum { PIPES_KEPT = 16, LARGE = 256 * 1024 };
 
@@ -44,11 +45,11 @@ int pipes_get(struct pipe_pair *pipe)
 			return 0;
 		}
 	}
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (sys.pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	/* If it may not be large, it does as it is. */
 	if (fetch_add_relaxed(&count, 1) < PIPES_KEPT)
-		fcntl(fds[0], F_SETPIPE_SZ, LARGE);
+		sys.fcntl(fds[0], F_SETPIPE_SZ, LARGE);
 	pipe->pp_in = fds[0];
 	pipe->pp_out = fds[1];
 	return 0;
@@ -64,8 +65,8 @@ bool pipes_put(const struct pipe_pair *pipe, bool empty)
 		if (cas_acq_rel(&kept[i], &none, pack(pipe->pp_in, pipe->pp_out)))
 			return true;
 	}
-	close(pipe->pp_in);
-	close(pipe->pp_out);
+	sys.close(pipe->pp_in);
+	sys.close(pipe->pp_out);
 	if (ours)
 		fetch_add_relaxed(&count, -1u);
 	return ours;
@@ -79,8 +80,8 @@ void pipes_forget(void)
 		uint64_t word = xchg_acq_rel(&kept[i], 0);
 
 		if (word) {
-			close((int)(word >> 32));
-			close((int)(uint32_t)word);
+			sys.close((int)(word >> 32));
+			sys.close((int)(uint32_t)word);
 		}
 	}
 }

@@ -27,7 +27,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -35,6 +34,7 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "base/panic.h"
+#include "sys/sys.h"
 
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
 #define SELF (-10001)	  /* PIDFD_SELF_THREAD_GROUP, Linux 6.14: needs no descriptor */
@@ -109,8 +109,8 @@ static struct slot *header_at(const struct slot_pool *pool, char *base)
 static bool map_chunk_locked(struct slot_pool *pool)
 {
 	size_t size = CHUNK_BYTES / pool->sp_size >= CHUNK_SLOTS_MIN ? CHUNK_BYTES : CHUNK_SLOTS_MIN * pool->sp_size;
-	char *map = mmap(NULL, size + pool->sp_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	char *map = sys.mmap(NULL, size + pool->sp_size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 	uintptr_t start;
 
 	if (map == MAP_FAILED) {
@@ -119,10 +119,10 @@ static bool map_chunk_locked(struct slot_pool *pool)
 	}
 	start = ((uintptr_t)map + pool->sp_size - 1) & ~(uintptr_t)(pool->sp_size - 1);
 	if (start != (uintptr_t)map)
-		munmap(map, start - (uintptr_t)map);
-	munmap((void *)(start + size), (uintptr_t)map + pool->sp_size - start);
+		sys.munmap(map, start - (uintptr_t)map);
+	sys.munmap((void *)(start + size), (uintptr_t)map + pool->sp_size - start);
 	/* A huge page would be the memory of many stacks for one. */
-	madvise((void *)start, size, MADV_NOHUGEPAGE);
+	sys.madvise((void *)start, size, MADV_NOHUGEPAGE);
 	pool->sp_fresh = (char *)start;
 	pool->sp_fresh_end = (char *)start + size;
 	return true;
@@ -135,13 +135,13 @@ static bool advise_all(const struct iovec *ranges, unsigned n, int advice)
 
 	for (unsigned i = 0; i < n; i++)
 		bytes += ranges[i].iov_len;
-	return syscall(SYS_process_madvise, SELF, ranges, (size_t)n, advice, 0) == (ssize_t)bytes;
+	return sys.process_madvise(SELF, ranges, n, advice) == (ssize_t)bytes;
 }
 
 static bool guard_one(char *at, size_t size)
 {
 	if (guard_way != GUARD_MPROTECT) {
-		if (madvise(at, size, GUARD_INSTALL) == 0) {
+		if (sys.madvise(at, size, GUARD_INSTALL) == 0) {
 			guard_way = GUARD_MADVISE;
 			return true;
 		}
@@ -151,7 +151,7 @@ static bool guard_one(char *at, size_t size)
 		}
 		guard_way = GUARD_MPROTECT;
 	}
-	if (mprotect(at, size, PROT_NONE) == 0)
+	if (sys.mprotect(at, size, PROT_NONE) == 0)
 		return true;
 	complain_once("mprotect of a stack guard", "vm.max_map_count", errno);
 	return false;
@@ -311,7 +311,7 @@ static void trim_batch(struct slot *batch)
 		uintptr_t high = (uintptr_t)slot & ~(uintptr_t)(PAGE - 1);
 
 		if (high > (uintptr_t)low)
-			madvise(low, high - (uintptr_t)low, MADV_DONTNEED);
+			sys.madvise(low, high - (uintptr_t)low, MADV_DONTNEED);
 	}
 }
 

@@ -12,11 +12,11 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
 #include "base/compiler.h"
+#include "sys/sys.h"
 
 enum { DESCRIPTOR = 0x900, FIRST_KEYS = 32 };
 
@@ -67,7 +67,7 @@ static void *at(uintptr_t tp, ptrdiff_t offset)
 
 static ptrdiff_t find_tid(uintptr_t tp)
 {
-	int tid = (int)syscall(SYS_gettid);
+	int tid = sys.gettid();
 	int value;
 
 	for (ptrdiff_t offset = LOW; offset < HIGH; offset += (ptrdiff_t)sizeof(int)) {

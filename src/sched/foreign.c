@@ -5,6 +5,7 @@
 
 #include "base/panic.h"
 #include "sched/current.h"
+#include "sys/sys.h"
 
 /*
  * A foreign kernel thread gets a descriptor at its first use of the library, in a slot that is one page and has no
@@ -36,7 +37,7 @@ COLD static struct thread *adopt(void)
 	if (!th)
 		panic("no memory for the descriptor of a foreign thread");
 	/* The kernel's name for it fits. */
-	prctl(PR_GET_NAME, th->th_name);
+	sys.prctl(PR_GET_NAME, (unsigned long)(uintptr_t)th->th_name);
 	pthread_once(&once, make_key);
 	pthread_setspecific(at_exit, th);
 	own = th;

@@ -52,7 +52,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +61,7 @@
 #include "sched/current.h"
 #include "sched/deadline.h"
 #include "sched/sched.h"
+#include "sys/sys.h"
 
 enum park_state { AWAKE, ARMED, PARKED, WOKEN, EXPIRED, STATE_BITS = 3 };
 
@@ -130,8 +130,8 @@ static void futex_sleep(struct thread *th, uint64_t seen, ell_time until)
 	struct timespec ts = {.tv_sec = until / ELL_SEC, .tv_nsec = until % ELL_SEC};
 
 	/* FUTEX_WAIT_BITSET takes an absolute time, on CLOCK_MONOTONIC. */
-	syscall(SYS_futex, futex_of(th), FUTEX_WAIT_BITSET_PRIVATE, (uint32_t)seen, until == ELL_FOREVER ? NULL : &ts,
-		NULL, FUTEX_BITSET_MATCH_ANY);
+	sys.futex(futex_of(th), FUTEX_WAIT_BITSET_PRIVATE, (uint32_t)seen, until == ELL_FOREVER ? NULL : &ts,
+		  FUTEX_BITSET_MATCH_ANY);
 }
 
 /* Ends the sleep TICKET as STATE: true if this call did it. */
@@ -154,7 +154,7 @@ static bool end_sleep(park_ticket ticket, enum park_state state, enum ready_wher
 			if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | state))
 				break;
 			if (th->th_kind == THREAD_FOREIGN)
-				syscall(SYS_futex, futex_of(th), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+				sys.futex(futex_of(th), FUTEX_WAKE_PRIVATE, 1, NULL, 0);
 			else
 				sched_ready(th, where);
 			return true;

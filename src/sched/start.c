@@ -18,6 +18,7 @@
 #include "sched/sched.h"
 #include "sched/send.h"
 #include "sys/cpus.h"
+#include "sys/sys.h"
 
 struct runtime runtime;
 
@@ -45,7 +46,7 @@ static void note_stack(struct lwp *lw)
 	pthread_attr_t attr;
 	void *low = NULL;
 
-	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+	if (sys.pthread_getattr_np(pthread_self(), &attr) != 0)
 		return;
 	pthread_attr_getstack(&attr, &low, &lw->lw_stack_size);
 	pthread_attr_destroy(&attr);
@@ -89,16 +90,16 @@ static void *lwp_main(void *arg)
 	unsigned number = (unsigned)(uintptr_t)arg;
 	int error = become_lwp(number);
 
-	pthread_mutex_lock(&starting.lock);
+	sys.pthread_mutex_lock(&starting.lock);
 	starting.ready++;
 	if (error)
 		starting.error = error;
 	/* The other LWPs wait here, too: one signal might find only them. */
-	pthread_cond_broadcast(&starting.changed);
+	sys.pthread_cond_broadcast(&starting.changed);
 	/* Nobody may steal from a vCPU, or wake it, before all are there. */
 	while (!error && !runtime.rt_count && !starting.error)
-		pthread_cond_wait(&starting.changed, &starting.lock);
-	pthread_mutex_unlock(&starting.lock);
+		sys.pthread_cond_wait(&starting.changed, &starting.lock);
+	sys.pthread_mutex_unlock(&starting.lock);
 	if (runtime.rt_count)
 		sched_loop(&lwps[number]);
 	arch_lwp_set(NULL);
@@ -112,7 +113,7 @@ static int start_others(unsigned count)
 
 	for (; started < count; started++) {
 		pthread_t thread;
-		int error = pthread_create(&thread, NULL, lwp_main, (void *)(uintptr_t)started);
+		int error = sys.pthread_create(&thread, NULL, lwp_main, (void *)(uintptr_t)started);
 
 		if (error) {
 			starting.error = -error;
@@ -120,13 +121,13 @@ static int start_others(unsigned count)
 		}
 		pthread_detach(thread);
 	}
-	pthread_mutex_lock(&starting.lock);
+	sys.pthread_mutex_lock(&starting.lock);
 	while (starting.ready + 1 < started)
-		pthread_cond_wait(&starting.changed, &starting.lock);
+		sys.pthread_cond_wait(&starting.changed, &starting.lock);
 	if (!starting.error)
 		store_release(&runtime.rt_count, count);
-	pthread_cond_broadcast(&starting.changed);
-	pthread_mutex_unlock(&starting.lock);
+	sys.pthread_cond_broadcast(&starting.changed);
+	sys.pthread_mutex_unlock(&starting.lock);
 	return starting.error;
 }
 

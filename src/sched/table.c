@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/panic.h"
 #include "sched/thread.h"
+#include "sys/sys.h"
 
 struct thread **thread_table;
 
@@ -26,7 +27,7 @@ static bool table_reserve(void)
 		return true;
 	lock_acquire(&lock);
 	if (!thread_table) {
-		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		map = sys.mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (map != MAP_FAILED)
 			store_release(&thread_table, (struct thread **)map); /* ORD table-2: pairs with ORD table-1 */
 	}

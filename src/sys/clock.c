@@ -4,12 +4,13 @@
 #include <time.h>
 
 #include "base/compiler.h"
+#include "sys/sys.h"
 
 EXPORT ell_time ell_now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	sys.clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * ELL_SEC + ts.tv_nsec;
 }
 

@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "base/lock.h"
+#include "sys/sys.h"
 
 enum { SPINS = 100, YIELDS = 20, NAP_NS = 50000 };
 
@@ -18,8 +19,8 @@ void lock_acquire_slow(uint32_t *lock)
 		if (tries < SPINS)
 			arch_pause();
 		else if (tries < SPINS + YIELDS)
-			sched_yield();
+			sys.sched_yield();
 		else
-			nanosleep(&nap, NULL);
+			sys.nanosleep(&nap, NULL);
 	}
 }

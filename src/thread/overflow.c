@@ -15,6 +15,7 @@
 
 #include "base/panic.h"
 #include "sched/current.h"
+#include "sys/sys.h"
 #include "thread/life.h"
 
 enum { ALT_STACK = 65536, FRAMES = 48 };
@@ -52,9 +53,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 		before.sa_sigaction(signal, info, context);
 	} else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
 		/* The instruction is repeated, and faults for good; a signal that was sent is sent again. */
-		sigaction(signal, &before, NULL);
+		sys.sigaction(signal, &before, NULL);
 		if (sent)
-			raise(signal);
+			sys.raise(signal);
 	} else {
 		before.sa_handler(signal);
 	}
@@ -65,12 +66,12 @@ void overflow_watch_lwp(void)
 	stack_t stack = {.ss_size = ALT_STACK};
 
 	/* Without the memory, or with an alternate stack of the program's own, there is no handler on ours. */
-	if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
+	if (sys.sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
 		return;
 	stack = (stack_t){.ss_size = ALT_STACK};
-	stack.ss_sp = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack.ss_sp = sys.mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack.ss_sp != MAP_FAILED)
-		sigaltstack(&stack, NULL);
+		sys.sigaltstack(&stack, NULL);
 }
 
 void overflow_watch(void)
@@ -81,5 +82,5 @@ void overflow_watch(void)
 	/* The first use loads the unwinder, which a handler could not. */
 	backtrace(&frame, 1);
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGSEGV, &action, &before);
+	sys.sigaction(SIGSEGV, &action, &before);
 }

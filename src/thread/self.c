@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "sched/current.h"
 #include "sched/sched.h"
+#include "sys/sys.h"
 #include "thread/life.h"
 
 enum { PAGE = 4096 };
@@ -23,7 +24,7 @@ EXPORT ell_thread ell_self(void)
 EXPORT void ell_yield(void)
 {
 	if (UNLIKELY(!arch_lwp_or_null()))
-		sched_yield();
+		sys.sched_yield();
 	else
 		sched_yield_self();
 }
@@ -72,7 +73,7 @@ EXPORT size_t ell_stack_high_water(void)
 	if (th->th_kind != THREAD_USER)
 		return 0;
 	for (page = th->th_stack_low; page < th->th_stack_high; page += PAGE) {
-		if (mincore(page, PAGE, &present) == 0 && (present & 1))
+		if (sys.mincore(page, PAGE, &present) == 0 && (present & 1))
 			break;
 	}
 	return (size_t)(th->th_stack_high - page);

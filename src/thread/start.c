@@ -11,6 +11,7 @@
 #include "sched/current.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
+#include "sys/sys.h"
 #include "thread/life.h"
 
 enum { MAIN_STACK = 8 << 20, SCHEDULER_STACK = 65536, PAGE = 4096 };
@@ -90,7 +91,7 @@ static void scheduler(void *previous)
 	sched_finish_previous(previous);
 	sched_loop(lw);
 	for (;;)
-		pause();
+		sys.pause();
 }
 
 /* The scheduler of LW gets TLS of its own, for main() keeps what it has. */

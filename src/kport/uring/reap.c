@@ -13,6 +13,7 @@
 #include "kport/uring/uring.h"
 #include "message/message.h"
 #include "message/port.h"
+#include "sys/sys.h"
 
 static struct uring *uring_of(struct kport *kp)
 {
@@ -178,7 +179,7 @@ void reap_flush(struct kport *kp)
 	do {
 		submit_backlog(ur);
 		if (io_uring_sq_ready(&ur->ur_ring) || wants_entry(ur))
-			check_entered(ur, io_uring_submit_and_get_events(&ur->ur_ring));
+			check_entered(ur, sys.io_uring_submit_and_get_events(&ur->ur_ring));
 		any = reap(ur);
 	} while (any && (submit_is_behind(ur) || wants_entry(ur)));
 	ur->ur_reaping = false;
@@ -193,9 +194,9 @@ void reap_sleep(struct kport *kp, ell_time until)
 	submit_backlog(ur);
 	if (submit_is_behind(ur)) {
 		/* The kernel takes nothing: make room, and do not sleep over what was sent. */
-		check_entered(ur, io_uring_submit_and_get_events(&ur->ur_ring));
+		check_entered(ur, sys.io_uring_submit_and_get_events(&ur->ur_ring));
 	} else if (until == ELL_FOREVER) {
-		n = io_uring_submit_and_wait(&ur->ur_ring, 1);
+		n = sys.io_uring_submit_and_wait(&ur->ur_ring, 1);
 		check_entered(ur, n);
 	} else {
 		ell_time left = until - ell_now();
@@ -203,7 +204,7 @@ void reap_sleep(struct kport *kp, ell_time until)
 
 		if (left > 0)
 			ts = (struct __kernel_timespec){.tv_sec = left / ELL_SEC, .tv_nsec = left % ELL_SEC};
-		n = io_uring_submit_and_wait_timeout(&ur->ur_ring, &cqe, 1, &ts, NULL);
+		n = sys.io_uring_submit_and_wait_timeout(&ur->ur_ring, &cqe, 1, &ts, NULL);
 		check_entered(ur, n);
 	}
 	ur->ur_reaping = true;

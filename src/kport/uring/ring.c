@@ -17,6 +17,7 @@
 #include "kport/backend.h"
 #include "kport/op.h"
 #include "kport/uring/uring.h"
+#include "sys/sys.h"
 
 /* Newer than the headers of the baseline. */
 #ifndef IORING_SETUP_SINGLE_ISSUER
@@ -57,7 +58,7 @@ static void probe(struct io_uring *ring, unsigned flags)
 
 	if (probed.done)
 		return;
-	answer = io_uring_get_probe_ring(ring);
+	answer = sys.io_uring_get_probe_ring(ring);
 	for (int op = 0; answer && op < OPS; op++)
 		probed.can[op] = io_uring_opcode_supported(answer, op);
 	io_uring_free_probe(answer);
@@ -100,7 +101,7 @@ static int open_ring(struct io_uring *ring, unsigned *flags)
 		};
 
 		*flags = flag_sets[i];
-		error = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
+		error = sys.io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
 	}
 	return error;
 }
@@ -123,23 +124,23 @@ struct uring *ring_create(int *error)
 	ur->ur_kport.kp_ops = &uring_ops;
 	ur->ur_defers = flags & IORING_SETUP_DEFER_TASKRUN;
 	ur->ur_flagged = flags & IORING_SETUP_TASKRUN_FLAG;
-	ur->ur_eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ur->ur_eventfd = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ur->ur_eventfd < 0) {
 		*error = -errno;
-		io_uring_queue_exit(&ur->ur_ring);
+		sys.io_uring_queue_exit(&ur->ur_ring);
 		free(ur);
 		return NULL;
 	}
 	/* It saves the kernel a look-up; where it fails, the descriptor itself serves. */
-	io_uring_register_ring_fd(&ur->ur_ring);
+	sys.io_uring_register_ring_fd(&ur->ur_ring);
 	submit_wake_arm(ur);
 	return ur;
 }
 
 void ring_destroy(struct uring *ur)
 {
-	io_uring_queue_exit(&ur->ur_ring);
-	close(ur->ur_eventfd);
+	sys.io_uring_queue_exit(&ur->ur_ring);
+	sys.close(ur->ur_eventfd);
 	free(ur);
 }
 

@@ -20,6 +20,7 @@
 #include "kport/op.h"
 #include "kport/uring/uring.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 static struct uring *uring_of(struct kport *kp)
 {
@@ -34,7 +35,7 @@ static uint64_t user_data(const struct ell_msg *m)
 /* Hands over what is in the queue: false if the kernel takes nothing now. */
 static bool enter(struct uring *ur)
 {
-	int n = io_uring_submit(&ur->ur_ring);
+	int n = sys.io_uring_submit(&ur->ur_ring);
 
 	ur->ur_submits++;
 	if (n >= 0 || n == -EINTR)
@@ -196,6 +197,6 @@ void submit_wake_foreign(const struct uring *to)
 	const uint64_t one = 1;
 
 	/* The counter cannot overflow in the life of a machine; a full one would still be a wake-up. */
-	while (write(to->ur_eventfd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (sys.write(to->ur_eventfd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sys.c - the calls, as the C library, liburing or the kernel itself has them */
+#include "sys/sys.h"
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+
+/* What the C library has with varying arguments, with a cancellation point that would be in our way, or not at all. */
+
+static int with_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	return openat(dir, path, flags, mode);
+}
+
+static int with_fcntl(int fd, int command, long arg)
+{
+	return fcntl(fd, command, arg);
+}
+
+static int with_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg);
+}
+
+static int with_prctl(int option, unsigned long arg)
+{
+	return prctl(option, arg, 0, 0, 0);
+}
+
+static long with_futex(uint32_t *word, int op, uint32_t value, const struct timespec *until, uint32_t mask)
+{
+	return syscall(SYS_futex, word, op, value, until, NULL, mask);
+}
+
+static ssize_t with_process_madvise(int pidfd, const struct iovec *ranges, size_t count, int advice)
+{
+	return syscall(SYS_process_madvise, pidfd, ranges, count, advice, 0);
+}
+
+static int with_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	return (int)syscall(SYS_waitid, type, id, info, options, NULL);
+}
+
+static pid_t with_gettid(void)
+{
+	return (pid_t)syscall(SYS_gettid);
+}
+
+#define openat with_openat
+#define fcntl with_fcntl
+#define ioctl with_ioctl
+#define prctl with_prctl
+#define futex with_futex
+#define process_madvise with_process_madvise
+#define waitid with_waitid
+#define gettid with_gettid
+
+#define REAL(type, name, parameters, arguments) name,
+
+struct sys sys = {SYS_CALLS(REAL)};
+const struct sys sys_real = {SYS_CALLS(REAL)};
