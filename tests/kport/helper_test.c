@@ -10,17 +10,15 @@
 #include <unistd.h>
 
 #include "message/others.h"
+#include "sys/sys.h"
 
 /* Where HELPERS are all that the kernel makes, the rest is queued. */
 enum { PIPES = 100, HELPERS = 32 };
 
-/* Link-time wrapping: how many more kernel threads there may be. */
+/* How many more kernel threads there may be. */
 static int threads_left = -1;
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+static int create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	int left = load_relaxed(&threads_left);
 
@@ -28,7 +26,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 		if (left == 0)
 			return EAGAIN;
 	} while (left > 0 && !cas_acq_rel(&threads_left, &left, left - 1));
-	return __real_pthread_create(thread, attr, fn, arg);
+	return sys_real.pthread_create(thread, attr, fn, arg);
 }
 
 static struct ell_port port;
@@ -376,6 +374,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(helpers_take_no_signals, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
 	};
 
+	sys.pthread_create = create;
 	setenv("ELLULA_UNPROBE", "all", 1);
 	return harness_run("helper", cases, ARRAY_SIZE(cases), argc, argv);
 }

@@ -3,7 +3,7 @@
  * limits_test.c - a kernel that takes nothing now, takes less than all, or is interrupted: nothing is lost or stuck
  *
  * A real kernel says EBUSY, EAGAIN and ENOMEM when it is short of memory, which no test can arrange; and it takes only
- * part of what is submitted then. So this program is linked with its own functions in front of liburing's.
+ * part of what is submitted then. So this program puts its own functions in front of liburing's.
  */
 #include <ellula/ops.h>
 #include <ellula/port.h>
@@ -19,6 +19,7 @@
 #include "kport/uring/uring.h"
 #include "message/others.h"
 #include "sched/lwp.h"
+#include "sys/sys.h"
 
 /*
  * The kernel
@@ -83,12 +84,6 @@ static int in_front_of(struct io_uring *ring, unsigned *hidden)
 	}
 }
 
-int __real_io_uring_submit(struct io_uring *ring);
-int __real_io_uring_submit_and_get_events(struct io_uring *ring);
-int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr);
-int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned wait_nr,
-					    struct __kernel_timespec *ts, sigset_t *mask);
-
 #define IN_FRONT(ring, call, waits)                                                                                    \
 	do {                                                                                                           \
 		unsigned hidden_;                                                                                      \
@@ -96,36 +91,30 @@ int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uri
 		if (n_ < 0)                                                                                            \
 			return n_;                                                                                     \
 		/* A kernel that took less than all does not wait. */                                                  \
-		n_ = hidden_ && (waits) ? __real_io_uring_submit_and_get_events(ring) : (call);                        \
+		n_ = hidden_ && (waits) ? sys_real.io_uring_submit_and_get_events(ring) : (call);                      \
 		(ring)->sq.sqe_tail += hidden_;                                                                        \
 		return n_;                                                                                             \
 	} while (0)
 
-int __wrap_io_uring_submit(struct io_uring *ring);
-int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
-int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr);
-int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned wait_nr,
-					    struct __kernel_timespec *ts, sigset_t *mask);
-
-int __wrap_io_uring_submit(struct io_uring *ring)
+static int submit(struct io_uring *ring)
 {
-	IN_FRONT(ring, __real_io_uring_submit(ring), false);
+	IN_FRONT(ring, sys_real.io_uring_submit(ring), false);
 }
 
-int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
+static int submit_and_get_events(struct io_uring *ring)
 {
-	IN_FRONT(ring, __real_io_uring_submit_and_get_events(ring), false);
+	IN_FRONT(ring, sys_real.io_uring_submit_and_get_events(ring), false);
 }
 
-int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned wait_nr)
+static int submit_and_wait(struct io_uring *ring, unsigned count)
 {
-	IN_FRONT(ring, __real_io_uring_submit_and_wait(ring, wait_nr), true);
+	IN_FRONT(ring, sys_real.io_uring_submit_and_wait(ring, count), true);
 }
 
-int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned wait_nr,
-					    struct __kernel_timespec *ts, sigset_t *mask)
+static int submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
+				   struct __kernel_timespec *ts, sigset_t *mask)
 {
-	IN_FRONT(ring, __real_io_uring_submit_and_wait_timeout(ring, cqe, wait_nr, ts, mask), true);
+	IN_FRONT(ring, sys_real.io_uring_submit_and_wait_timeout(ring, cqe, count, ts, mask), true);
 }
 
 /*
@@ -444,7 +433,7 @@ static void foreign_threads_are_heard_again_when_there_is_room(void)
 	CHECK_EQ(pipe(ends), 0);
 	io_uring_prep_cancel64(sqe, KIND_WAKE, 0);
 	sqe->user_data = KIND_NOTHING;
-	CHECK(__real_io_uring_submit(&ur->ur_ring) > 0);
+	CHECK(sys_real.io_uring_submit(&ur->ur_ring) > 0);
 
 	store_relaxed(&mood, FULL);
 	reads_send(ends[0], NULL);
@@ -501,5 +490,9 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_wake_up_that_a_ring_refuses_takes_another_way, HARNESS_IN_RUN, HARNESS_VCPUS(2)),
 	};
 
+	sys.io_uring_submit = submit;
+	sys.io_uring_submit_and_get_events = submit_and_get_events;
+	sys.io_uring_submit_and_wait = submit_and_wait;
+	sys.io_uring_submit_and_wait_timeout = submit_and_wait_timeout;
 	return harness_run("limits", cases, ARRAY_SIZE(cases), argc, argv);
 }
