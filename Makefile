@@ -15,6 +15,15 @@ test:
 	@scripts/build $(BUILD) build test
 	@scripts/run-tests $(BUILD) $(TESTS)
 
+# The suite on a kernel of Debian's, in an emulated machine: KERNEL=arm64 for the other CPU.
+KERNEL ?= amd64
+kernel_build = $(if $(filter arm64,$(KERNEL)),$(BUILD)/aarch64,$(BUILD))
+kernel_args = $(if $(filter arm64,$(KERNEL)),--cross-file scripts/aarch64.ini)
+
+test-kernel:
+	@MESON_ARGS='$(kernel_args) $(MESON_ARGS)' scripts/build $(kernel_build) build test kernel-$(KERNEL)
+	@scripts/test-kernel $(KERNEL) $(kernel_build) $(TESTS)
+
 bench:
 	@scripts/build $(BUILD) build bench
 	@bench/run $(BUILD) $(BENCH)
@@ -33,4 +42,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test bench install format lint clean
+.PHONY: all demo test test-kernel bench install format lint clean
