@@ -57,16 +57,23 @@ EXPORT int ell_open(const char *path, int flags, ...)
 
 EXPORT int ell_close(int fd)
 {
+	struct ell_msg m;
+	int64_t result;
+
 	if (fd_tracked(fd)) {
 		bool watched = fd_forget(fd);
-		int result = sys.close(fd);
 
+		result = sys.close(fd) == 0 ? 0 : -errno;
 		/* Else the peer would not know before this thread waits. */
 		if (watched)
 			fd_flush();
-		return result;
+	} else {
+		ell_msg_init(&m, NULL, NULL);
+		ell_msg_close(&m, fd);
+		result = ell_msg_do(&m);
 	}
-	return DO_UNTIL(ELL_FOREVER, close, fd);
+	/* Interrupted or not, it is closed: a second try would close what has the number by then. */
+	return (int)call_result(result == -EINTR ? 0 : result);
 }
 
 EXPORT int ell_fsync_until(int fd, ell_time until)
