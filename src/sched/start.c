@@ -31,6 +31,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned ready;
+	unsigned gone; /* of these, because there was an error */
 	int error;
 } starting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -85,10 +86,20 @@ static int become_lwp(unsigned number)
 	return 0;
 }
 
+/* The start has failed: the calling kernel thread is no LWP any more. */
+static void leave_lwp(struct lwp *lw)
+{
+	arch_lwp_set(NULL);
+	if (lw->lw_kport)
+		lw->lw_kport->kp_ops->destroy(lw->lw_kport);
+	lw->lw_kport = NULL;
+}
+
 static void *lwp_main(void *arg)
 {
 	unsigned number = (unsigned)(uintptr_t)arg;
 	int error = become_lwp(number);
+	bool failed;
 
 	sys.pthread_mutex_lock(&starting.lock);
 	starting.ready++;
@@ -99,9 +110,17 @@ static void *lwp_main(void *arg)
 	/* Nobody may steal from a vCPU, or wake it, before all are there. */
 	while (!error && !runtime.rt_count && !starting.error)
 		sys.pthread_cond_wait(&starting.changed, &starting.lock);
+	failed = !runtime.rt_count;
 	sys.pthread_mutex_unlock(&starting.lock);
-	if (runtime.rt_count)
-		sched_loop(&lwps[number]);
+	if (failed) {
+		leave_lwp(&lwps[number]);
+		sys.pthread_mutex_lock(&starting.lock);
+		starting.gone++;
+		sys.pthread_cond_broadcast(&starting.changed);
+		sys.pthread_mutex_unlock(&starting.lock);
+		return NULL;
+	}
+	sched_loop(&lwps[number]);
 	arch_lwp_set(NULL);
 	return NULL;
 }
@@ -127,6 +146,9 @@ static int start_others(unsigned count)
 	if (!starting.error)
 		store_release(&runtime.rt_count, count);
 	sys.pthread_cond_broadcast(&starting.changed);
+	/* What they have is about to be freed. */
+	while (starting.error && starting.gone < starting.ready)
+		sys.pthread_cond_wait(&starting.changed, &starting.lock);
 	sys.pthread_mutex_unlock(&starting.lock);
 	return starting.error;
 }
@@ -153,14 +175,27 @@ static unsigned vcpus_wanted(void)
 	return (unsigned)n;
 }
 
+/* After a start that has failed: all is as before it, and it can be tried again. */
+static void forget(void)
+{
+	free(runtime.rt_vcpus);
+	free(lwps);
+	runtime.rt_vcpus = NULL;
+	lwps = NULL;
+	starting.ready = starting.gone = 0;
+	starting.error = 0;
+}
+
 static bool allocate(unsigned count)
 {
 	ell_time now = ell_now();
 
 	runtime.rt_vcpus = aligned_alloc(CACHE_LINE, count * sizeof(struct vcpu));
 	lwps = aligned_alloc(CACHE_LINE, count * sizeof(struct lwp));
-	if (!runtime.rt_vcpus || !lwps)
+	if (!runtime.rt_vcpus || !lwps) {
+		forget();
 		return false;
+	}
 	memset(runtime.rt_vcpus, 0, count * sizeof(struct vcpu));
 	memset(lwps, 0, count * sizeof(struct lwp));
 	for (unsigned i = 0; i < count; i++) {
@@ -193,7 +228,8 @@ int sched_start(struct lwp **self)
 		error = start_others(count);
 	if (error) {
 		complain("cannot start: %s", strerror(-error));
-		arch_lwp_set(NULL);
+		leave_lwp(&lwps[0]);
+		forget();
 		return error;
 	}
 	send_connect();
