@@ -41,7 +41,8 @@ int kport_choose(void)
 			snprintf(reason, sizeof(reason), "ELLULA_KPORT says so");
 			return 0;
 		}
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "", backends[i]->name);
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "",
+			 backends[i]->name);
 	}
 	complain("ELLULA_KPORT=%s: no such kernel port (there are: %s)", name, known);
 	return -EINVAL;
@@ -60,7 +61,8 @@ static struct kport *create_first(int *error)
 		if (i > 0 && !is_refusal(*error))
 			break;
 		if (i > 0)
-			snprintf(reason, sizeof(reason), "%s is refused: %s", by_itself[i - 1]->name, strerror(-*error));
+			snprintf(reason, sizeof(reason), "%s is refused: %s", by_itself[i - 1]->name,
+				 strerror(-*error));
 		kp = by_itself[i]->create(error);
 		if (kp) {
 			chosen = by_itself[i];

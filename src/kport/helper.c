@@ -28,7 +28,7 @@
 #include "message/message.h"
 #include "sys/sys.h"
 
-enum { HELPERS_MAX = 32, IDLE_SECONDS = 5 };
+enum { HELPERS_MAX = 32, IDLE_SECONDS = 5, RETRIES = 5, NAP_NS = 1000000 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -154,9 +154,24 @@ static void fail_if_alone(void)
 	sys.pthread_mutex_unlock(&helpers.lock);
 }
 
+/*
+ * Is every helper, but for the one to be made, in a long message? That may wait for one in the queue, and nobody else
+ * might ever come to make another helper. So a shortage that is over soon must not be taken for an answer.
+ */
+static bool is_nobody_free(void)
+{
+	bool nobody;
+
+	sys.pthread_mutex_lock(&helpers.lock);
+	nobody = helpers.count - 1 == helpers.in_long;
+	sys.pthread_mutex_unlock(&helpers.lock);
+	return nobody;
+}
+
 /* One more helper, which is counted already, and takes no signals. */
 static void helper_create(void)
 {
+	const struct timespec nap = {.tv_nsec = NAP_NS};
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -167,6 +182,10 @@ static void helper_create(void)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	error = sys.pthread_create(&thread, &attr, helper_main, NULL);
+	for (unsigned tries = 0; error && tries < RETRIES && is_nobody_free(); tries++) {
+		sys.nanosleep(&nap, NULL);
+		error = sys.pthread_create(&thread, &attr, helper_main, NULL);
+	}
 	pthread_attr_destroy(&attr);
 	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
