@@ -51,7 +51,7 @@
 	CALL(int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))                           \
 	CALL(int, ftruncate, (int fd, off_t len), (fd, len))                                                           \
 	CALL(int, posix_fadvise, (int fd, off_t off, off_t len, int advice), (fd, off, len, advice))                   \
-	CALL(ssize_t, splice, (int in, off_t * in_off, int out, off_t *out_off, size_t len, unsigned flags),           \
+	CALL(ssize_t, splice, (int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags),            \
 	     (in, in_off, out, out_off, len, flags))                                                                   \
 	CALL(ssize_t, tee, (int in, int out, size_t len, unsigned flags), (in, out, len, flags))                       \
 	CALL(ssize_t, sendfile, (int out, int in, off_t *off, size_t len), (out, in, off, len))                        \
