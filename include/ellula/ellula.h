@@ -4,6 +4,7 @@
 #define ELLULA_ELLULA_H
 
 #include <ellula/call.h>
+#include <ellula/life.h>
 #include <ellula/message.h>
 #include <ellula/ops.h>
 #include <ellula/port.h>

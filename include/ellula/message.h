@@ -78,7 +78,8 @@ struct ell_msg {
 	int64_t ms_result;	  /* of the reply: what the call returned, or -errno */
 
 	/* The library's; with the above in one cache line, for a reply needs no more. */
-	uint16_t ms_op;		 /* enum ell_op, set by the functions of <ellula/ops.h>, as the arguments */
+	uint8_t ms_op;		 /* enum ell_op, set by the functions of <ellula/ops.h>, as the arguments */
+	uint8_t ms_drain;	 /* 1: the end of the process waits for it */
 	uint16_t ms_mark;	 /* the kernel port's notes */
 	uint32_t ms_gen;	 /* how often it was sent */
 	uint64_t ms_state;	 /* see src/message/message.h */
@@ -108,13 +109,21 @@ struct ell_msg {
 void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag);
 
 /*
+ * Is the end of the process to wait for M, within its bound, instead of revoking it? See <ellula/life.h>. False after
+ * ell_msg_init(), and kept from one sending to the next, as the tag is. Not while M is sent. Never switches threads;
+ * safe in a signal handler.
+ */
+void ell_msg_drain(struct ell_msg *m, bool drain);
+
+/*
  * Sends a prepared message and returns at once: 0. The request leaves for the kernel with the next round of the vCPU:
  * at the latest when the calling thread waits and nothing else is ready, or after some dozens of switches between
  * threads. Messages that a thread sends without a wait in between start in the order in which they were sent, if they
  * are for the kernel port (a helper or a timer has a pace of its own); they end in any order. Every error of the
  * operation itself comes with the reply. Errors of the sending: -EINVAL, the message was not prepared; -ENXIO,
- * ell_run() or ell_init() has not been called. Sending a message that is sent already, or whose reply was not taken,
- * aborts and names the message. Never switches threads; not for signal handlers.
+ * ell_run() or ell_init() has not been called; -ESHUTDOWN, the process is ending (<ellula/life.h>). Sending a message
+ * that is sent already, or whose reply was not taken, aborts and names the message. Never switches threads; not for
+ * signal handlers.
  */
 int ell_msg_send(struct ell_msg *m);
 

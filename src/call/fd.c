@@ -48,6 +48,7 @@
 #include "kport/kport.h"
 #include "message/message.h"
 #include "sched/park.h"
+#include "sched/send.h"
 #include "sched/vcpu.h"
 #include "sys/sys.h"
 
@@ -297,6 +298,11 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 
 	lock_acquire(&rec->fr_lock);
 	done = load_relaxed(&rec->fr_ready) || !is_use(rec, uses);
+	if (!done && UNLIKELY(send_is_closed())) {
+		lock_release(&rec->fr_lock);
+		park_cancel(w.ticket);
+		return -ECANCELED;
+	}
 	if (!done)
 		arm = watch_prepare_locked(rec, &stuck);
 	if (!done && !stuck)

@@ -39,7 +39,21 @@ static struct {
 	unsigned idle;
 	unsigned count;
 	unsigned in_long; /* of these: run a message of the long class */
+	uint32_t left;	  /* messages that are queued or run */
+	uint32_t must;	  /* of these: that the end of the process waits for */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+
+/* Does the end of the process wait for M? */
+static bool is_must(const struct ell_msg *m)
+{
+	return m->ms_drain || op_table[m->ms_op].class != OP_LONG;
+}
+
+static void gone_locked(bool must)
+{
+	helpers.left--;
+	helpers.must -= must;
+}
 
 static struct ell_msg *queue_pop_locked(void)
 {
@@ -68,6 +82,8 @@ static void queue_push_locked(struct ell_msg *m)
 		helpers.first = m;
 	helpers.last = m;
 	helpers.queued++;
+	helpers.left++;
+	helpers.must += is_must(m);
 }
 
 static void queue_remove_locked(struct ell_msg *m)
@@ -122,6 +138,7 @@ static void *helper_main(void *unused)
 	while ((m = wait_locked()) != NULL) {
 		const struct op *row = &op_table[m->ms_op];
 		bool is_long = row->class == OP_LONG;
+		bool must = is_must(m);
 		bool grow;
 
 		helpers.in_long += is_long;
@@ -133,6 +150,7 @@ static void *helper_main(void *unused)
 		message_finish(m, row->run(m));
 		sys.pthread_mutex_lock(&helpers.lock);
 		helpers.in_long -= is_long;
+		gone_locked(must);
 	}
 	helpers.count--;
 	sys.pthread_mutex_unlock(&helpers.lock);
@@ -147,6 +165,7 @@ static void fail_if_alone(void)
 	sys.pthread_mutex_lock(&helpers.lock);
 	helpers.count--;
 	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
+		gone_locked(is_must(m));
 		sys.pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
 		sys.pthread_mutex_lock(&helpers.lock);
@@ -212,11 +231,44 @@ void helper_revoke(struct ell_msg *m)
 
 	sys.pthread_mutex_lock(&helpers.lock);
 	queued = m->ms_home == &helpers;
-	if (queued)
+	if (queued) {
 		queue_remove_locked(m);
+		gone_locked(is_must(m));
+	}
 	sys.pthread_mutex_unlock(&helpers.lock);
 	if (queued)
 		message_reply(m, -ECANCELED);
 	else
 		message_revoke_seen(m);
+}
+
+void helper_close(void)
+{
+	struct ell_msg *m, *next, *taken = NULL;
+
+	sys.pthread_mutex_lock(&helpers.lock);
+	for (m = helpers.first; m; m = next) {
+		next = m->ms_next;
+		if (is_must(m))
+			continue;
+		queue_remove_locked(m);
+		gone_locked(false);
+		m->ms_next = taken;
+		taken = m;
+	}
+	sys.pthread_mutex_unlock(&helpers.lock);
+	for (m = taken; m; m = next) {
+		next = m->ms_next;
+		m->ms_next = NULL;
+		/* As if it had ended so: whoever revokes it meanwhile finds that. */
+		message_finish(m, -ECANCELED);
+	}
+}
+
+void helper_count(uint32_t *left, uint32_t *must)
+{
+	sys.pthread_mutex_lock(&helpers.lock);
+	*left += helpers.left;
+	*must += helpers.must;
+	sys.pthread_mutex_unlock(&helpers.lock);
 }

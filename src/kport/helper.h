@@ -3,6 +3,8 @@
 #ifndef KPORT_HELPER_H
 #define KPORT_HELPER_H
 
+#include <stdint.h>
+
 #include "message/message.h"
 
 /* M, which is to be sent as STATE, is to run on a helper. Context: T V F. */
@@ -10,5 +12,11 @@ void helper_send(struct ell_msg *m, enum message_state state);
 
 /* M is REVOKING: takes it back if it has not begun. Context: T V F. */
 void helper_revoke(struct ell_msg *m);
+
+/* The process ends: takes back what has not begun, and may be. Context: T V F. */
+void helper_close(void);
+
+/* Adds what helpers have: to *LEFT all, to *MUST what is to be completed. Context: T V F. */
+void helper_count(uint32_t *left, uint32_t *must);
 
 #endif

@@ -71,6 +71,41 @@ void kport_revoke(struct kport *kp, struct ell_msg *m)
 	kport_wake(kp);
 }
 
+/* Is M to be revoked when all are? What is being revoked already is not. */
+static bool is_revocable(const struct ell_msg *m)
+{
+	return !m->ms_drain && op_table[m->ms_op].class == OP_LONG && message_state(m) == MESSAGE_SENT;
+}
+
+void kport_revoke_all(struct kport *kp)
+{
+	struct ell_msg *m = kp->kp_ops->next(kp, NULL);
+
+	while (m) {
+		enum message_state state;
+		bool stays = m->ms_mark & MARK_IN_KERNEL;
+
+		if (!is_revocable(m) || !message_to_revoking(m, &state)) {
+			m = kp->kp_ops->next(kp, m);
+			continue;
+		}
+		cancel(kp, m);
+		/* What the kernel does not have is replied to at once, and its upcall may change the list. */
+		m = kp->kp_ops->next(kp, stays ? m : NULL);
+	}
+}
+
+struct kport_count kport_count(struct kport *kp)
+{
+	struct kport_count count = {.left = kp->kp_outstanding, .must = kp->kp_outstanding - kp->kp_long_count};
+
+	for (struct ell_msg *m = kp->kp_ops->next(kp, NULL); m; m = kp->kp_ops->next(kp, m)) {
+		count.left += !(m->ms_mark & MARK_IN_KERNEL);
+		count.must += m->ms_drain || op_table[m->ms_op].class != OP_LONG;
+	}
+	return count;
+}
+
 void kport_wake(struct kport *kp)
 {
 	uint32_t asleep = KPORT_ASLEEP;

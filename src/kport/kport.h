@@ -24,6 +24,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "kport/op.h"
 
 struct kport;
 
@@ -47,12 +48,25 @@ struct kport_ops {
 	/* Ends the sleep of TARGET. FROM: the kernel port of the caller, NULL for a foreign thread. Context: T V F. */
 	void (*wake)(struct kport *target, struct kport *from);
 
+	/*
+	 * The messages that KP has and that do not end by themselves: the first (AFTER is NULL), or the next one; NULL:
+	 * no more. Only MARK_IN_KERNEL ones stay where they are when the one before is cancelled. Context: T V, on its
+	 * LWP.
+	 */
+	struct ell_msg *(*next)(struct kport *kp, struct ell_msg *after);
+
+	/* Has anything not been handed to the kernel yet? Context: T V, on its LWP. */
+	bool (*is_behind)(const struct kport *kp);
+
 	void (*destroy)(struct kport *kp);
 };
 
 struct kport {
 	const struct kport_ops *kp_ops;
-	uint32_t kp_outstanding; /* messages that the kernel has: the LWP's */
+	uint32_t kp_outstanding; /* messages that the kernel has: the LWP's, the next three, too */
+	uint32_t kp_drains;	 /* of these: that are marked to be completed at the end. Others read it in passing */
+	uint32_t kp_long_count;	 /* of these: of the long class */
+	struct ell_msg *kp_long; /* they themselves, by ms_next and ms_prev, newest first */
 	uint32_t kp_number;
 	/* The rest is shared. */
 	uint32_t kp_sleep CACHE_ALIGNED; /* enum kport_sleep: LWP, wakers */
@@ -87,6 +101,57 @@ static inline void kport_send_here(struct kport *kp, struct ell_msg *m)
 	m->ms_mark = MARK_ARRIVED;
 	kp->kp_ops->send(kp, m);
 }
+
+/*
+ * The kernel has M now, and has it no more. Those that may take for ever stand in a list, so that the end of the
+ * process knows of each. Context: T V, on the LWP of KP.
+ */
+static inline void kport_has(struct kport *kp, struct ell_msg *m)
+{
+	store_relaxed(&kp->kp_outstanding, kp->kp_outstanding + 1);
+	m->ms_mark |= MARK_IN_KERNEL;
+	if (UNLIKELY(m->ms_drain))
+		store_relaxed(&kp->kp_drains, kp->kp_drains + 1);
+	if (op_table[m->ms_op].class != OP_LONG)
+		return;
+	kp->kp_long_count++;
+	m->ms_prev = NULL;
+	m->ms_next = kp->kp_long;
+	if (kp->kp_long)
+		kp->kp_long->ms_prev = m;
+	kp->kp_long = m;
+}
+
+static inline void kport_has_not(struct kport *kp, struct ell_msg *m)
+{
+	store_relaxed(&kp->kp_outstanding, kp->kp_outstanding - 1);
+	m->ms_mark &= (uint16_t)~MARK_IN_KERNEL;
+	if (UNLIKELY(m->ms_drain))
+		store_relaxed(&kp->kp_drains, kp->kp_drains - 1);
+	if (op_table[m->ms_op].class != OP_LONG)
+		return;
+	kp->kp_long_count--;
+	if (m->ms_prev)
+		m->ms_prev->ms_next = m->ms_next;
+	else
+		kp->kp_long = m->ms_next;
+	if (m->ms_next)
+		m->ms_next->ms_prev = m->ms_prev;
+	m->ms_prev = NULL;
+	m->ms_next = NULL;
+}
+
+/*
+ * Revokes what may be revoked and is not marked to be completed. May run upcalls. Context: T V, on the LWP of KP.
+ */
+void kport_revoke_all(struct kport *kp);
+
+/* What is out: all of it, and what has to be completed among that. Context: T V, on the LWP of KP. */
+struct kport_count {
+	uint32_t left;
+	uint32_t must;
+};
+struct kport_count kport_count(struct kport *kp);
 
 /* M, whose home is KP, of our LWP or of another, is to be sent or revoked. Context: T V F. */
 void kport_send(struct kport *kp, struct ell_msg *m);

@@ -92,6 +92,13 @@ EXPORT void ell_msg_init(struct ell_msg *m, struct ell_port *port, void *tag)
 	*m = (struct ell_msg){.ms_tag = tag, .ms_port = port};
 }
 
+EXPORT void ell_msg_drain(struct ell_msg *m, bool drain)
+{
+	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
+		message_abuse(m, "changing what becomes of a message that is not idle");
+	m->ms_drain = drain;
+}
+
 void message_refuse(struct ell_msg *m, int64_t error)
 {
 	struct ell_port *port = m->ms_port;
@@ -206,12 +213,15 @@ void message_wait_end(struct ell_msg *m)
 
 EXPORT int ell_msg_send(struct ell_msg *m)
 {
+	int (*way)(struct ell_msg * m);
+
 	if (UNLIKELY(m->ms_op <= ELL_OP_USER || m->ms_op >= ELL_OP_COUNT))
 		return -EINVAL;
-	if (UNLIKELY(!message_above.send))
+	way = load_relaxed(&message_above.send);
+	if (UNLIKELY(!way))
 		return -ENXIO;
 	message_begin(m);
-	return message_above.send(m);
+	return way(m);
 }
 
 EXPORT int ell_msg_revoke(struct ell_msg *m)

@@ -36,7 +36,8 @@ static inline enum message_state message_state(const struct ell_msg *m)
 }
 
 /*
- * What lies above this room: set once, when the runtime starts, and before that each field is NULL.
+ * What lies above this room: set once, when the runtime starts, and before that each field is NULL; send once more,
+ * when the process ends.
  * unpark ends a sleep (sched/park.h). upcall calls FN(PORT, ARG), and sees to it that it does not wait. send and revoke
  * reach the LWP whose ring works on the message.
  */
@@ -60,7 +61,7 @@ static inline void message_prep(struct ell_msg *m, enum ell_op op)
 {
 	if (UNLIKELY(load_relaxed(&m->ms_state) != MESSAGE_IDLE))
 		message_abuse(m, "preparing a message that is not idle");
-	m->ms_op = (uint16_t)op;
+	m->ms_op = (uint8_t)op;
 	m->ms_mark = 0;
 	m->ms_fd = -1;
 	m->ms_fd2 = -1;

@@ -63,6 +63,10 @@ extern void (*sched_thread_gone)(struct thread *th);
 /* And this for each LWP, on it, when it begins. */
 extern void (*sched_lwp_begins)(void);
 
+/* What the life room does when the runtime has started, and on the first LWP, when that of ell_run() has ended. */
+extern void (*sched_begun)(void);
+extern void (*sched_ending)(void);
+
 /* The address of errno in the TLS that is in use now. */
 int *lwp_errno(void);
 

@@ -95,6 +95,23 @@ static void revoke(struct ell_msg *m)
 	}
 }
 
+/* What is sent from now on. */
+static int refuse(struct ell_msg *m)
+{
+	(void)m;
+	return -ESHUTDOWN;
+}
+
+void send_close(void)
+{
+	store_relaxed(&message_above.send, refuse);
+}
+
+bool send_is_closed(void)
+{
+	return load_relaxed(&message_above.send) == refuse;
+}
+
 void send_connect(void)
 {
 	message_above =

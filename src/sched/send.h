@@ -3,7 +3,15 @@
 #ifndef SCHED_SEND_H
 #define SCHED_SEND_H
 
+#include <stdbool.h>
+
 /* Connects the message room with what is above it. Once, at the start. */
 void send_connect(void);
+
+/* From now on what is sent is refused: -ESHUTDOWN. Context: T V F. */
+void send_close(void);
+
+/* Is it? Context: any. */
+bool send_is_closed(void);
 
 #endif

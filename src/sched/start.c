@@ -14,6 +14,7 @@
 #include "message/message.h"
 #include "sched/current.h"
 #include "sched/deadline.h"
+#include "sched/end.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/send.h"
@@ -23,6 +24,8 @@
 struct runtime runtime;
 
 void (*sched_lwp_begins)(void);
+void (*sched_begun)(void);
+void (*sched_ending)(void);
 
 static struct lwp *lwps;
 
@@ -121,6 +124,7 @@ static void *lwp_main(void *arg)
 		return NULL;
 	}
 	sched_loop(&lwps[number]);
+	end_linger(&lwps[number]);
 	arch_lwp_set(NULL);
 	return NULL;
 }

@@ -18,6 +18,7 @@
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "sched/current.h"
+#include "sched/end.h"
 #include "sched/runq.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
@@ -125,6 +126,8 @@ static struct thread *next_of_round(struct lwp *lw)
 	if (timer_next(&vc->vc_wheel) != ELL_FOREVER)
 		timer_run(&vc->vc_wheel, ell_now(), sched_expire);
 	lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	if (UNLIKELY(load_relaxed(&runtime.rt_question) != load_relaxed(&vc->vc_answered)))
+		end_answer(lw);
 	sched_take_inbox(vc);
 	th = runq_pop(vc);
 	if (!runtime.rt_solo) {

@@ -268,6 +268,37 @@ ell_time timer_run(struct wheel *wh, ell_time now, void (*fn)(uint64_t what))
 	return timer_next(wh);
 }
 
+/* Moves the timers of the list at *HEAD that are WANTED to the chain at *TAKEN. */
+static void take_wanted_locked(struct wheel *wh, struct timer **head, bool (*wanted)(uint64_t what),
+			       struct timer **taken)
+{
+	struct timer *next;
+
+	for (struct timer *tm = *head; tm; tm = next) {
+		next = tm->tm_next;
+		if (!wanted(tm->tm_what))
+			continue;
+		remove_locked(wh, tm);
+		wh->wh_count--;
+		tm->tm_next = *taken;
+		*taken = tm;
+	}
+}
+
+struct timer *timer_take_all(struct wheel *wh, bool (*wanted)(uint64_t what))
+{
+	struct timer *taken = NULL;
+
+	lock_acquire(&wh->wh_lock);
+	take_wanted_locked(wh, &wh->wh_moving, wanted, &taken);
+	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+			take_wanted_locked(wh, &wh->wh_slots[level][slot], wanted, &taken);
+	}
+	lock_release(&wh->wh_lock);
+	return taken;
+}
+
 ell_time timer_next(const struct wheel *wh)
 {
 	uint64_t tick = load_relaxed(&wh->wh_next);

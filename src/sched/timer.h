@@ -57,6 +57,12 @@ bool timer_stop(struct wheel *wh, struct timer *tm);
 bool timer_covers(struct wheel *wh, struct timer *tm, ell_time when);
 
 /*
+ * Disarms all timers whose tm_what WANTED likes: a chain, by tm_next. Their functions are not called; for who stops one
+ * it has expired. Context: T V, on the LWP of the wheel. Locks: the wheel's.
+ */
+struct timer *timer_take_all(struct wheel *wh, bool (*wanted)(uint64_t what));
+
+/*
  * Calls FN for all that is due, without the lock; returns when the next one may be due, or ELL_FOREVER. FN may come
  * here again. Context: V T, on the LWP of the wheel.
  */

@@ -44,6 +44,11 @@ struct vcpu {
 	struct thread *vc_inbox CACHE_ALIGNED; /* made ready elsewhere, by th_next, newest first: anybody adds */
 	struct lwp *vc_lwp;		       /* who holds it; written at the start */
 	struct wheel vc_wheel;
+
+	/* See sched/end.c: the LWP. */
+	uint64_t vc_answered;
+	uint32_t vc_left;
+	uint32_t vc_must;
 };
 
 /* The runtime: written at the start, but for the idle mask. */
@@ -53,6 +58,7 @@ struct runtime {
 	bool rt_solo;	 /* one vCPU: nobody steals */
 	bool rt_migrate; /* see sched/ready.c */
 	uint32_t rt_ended;
+	uint64_t rt_question;				/* see sched/end.c: who ends */
 	uint64_t rt_idle[VCPUS_MAX / 64] CACHE_ALIGNED; /* bit set: that vCPU is idle, and nobody wakes it. LWPs */
 	uint32_t rt_searching;				/* one was woken to look for work, and has found none yet */
 	uint32_t rt_watch;				/* an idle one looks now and then */

@@ -9,6 +9,7 @@
 #include "base/panic.h"
 #include "mem/tls.h"
 #include "sched/current.h"
+#include "sched/end.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sys/sys.h"
@@ -34,6 +35,7 @@ static int start(struct lwp **lw)
 	if (!error) {
 		overflow_watch();
 		trim_watch();
+		sched_begun();
 	}
 	return error;
 }
@@ -79,6 +81,8 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 	}
 	sched_ready(call.thread, READY_LAST);
 	sched_loop(lw);
+	sched_ending();
+	end_gone(lw);
 	arch_lwp_set(NULL);
 	return call.result;
 }

@@ -135,7 +135,7 @@ static void what_was_not_prepared_cannot_be_sent(void)
 	CHECK_EQ(ell_msg_do(&message), -EINVAL);
 	message.ms_op = ELL_OP_COUNT;
 	CHECK_EQ(ell_msg_send(&message), -EINVAL);
-	message.ms_op = UINT16_MAX;
+	message.ms_op = UINT8_MAX;
 	CHECK_EQ(ell_msg_send(&message), -EINVAL);
 	ell_msg_nop(&message);
 	CHECK_EQ(ell_port_put(&port, &message), -EINVAL);

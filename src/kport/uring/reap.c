@@ -58,7 +58,6 @@ static void reply(struct replies *rs, struct ell_msg *m, int64_t result)
 {
 	struct ell_port *port;
 
-	m->ms_mark &= (uint16_t)~MARK_IN_KERNEL;
 	if (UNLIKELY(m->ms_mark & MARK_CANCEL_WAITS)) {
 		m->ms_result = result;
 		m->ms_mark |= MARK_FINISHED;
@@ -83,13 +82,10 @@ static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, i
 		kport_above.event(m, res);
 		return;
 	}
-	ur->ur_kport.kp_outstanding--;
-	if (row->step) {
-		m->ms_mark &= (uint16_t)~MARK_IN_KERNEL;
-		if (row->step(m, &result, ell_msg_revoked(m))) {
-			submit_send(&ur->ur_kport, m);
-			return;
-		}
+	kport_has_not(&ur->ur_kport, m);
+	if (row->step && row->step(m, &result, ell_msg_revoked(m))) {
+		submit_send(&ur->ur_kport, m);
+		return;
 	}
 	/* With its reply a message may be gone; the memory of a watch is not. */
 	watch = m->ms_op == ELL_OP_WATCH;

@@ -156,6 +156,8 @@ const struct kport_ops uring_ops = {
 	.flush = reap_flush,
 	.sleep = reap_sleep,
 	.wake = submit_wake,
+	.next = submit_next,
+	.is_behind = submit_is_pending,
 	.destroy = destroy,
 };
 

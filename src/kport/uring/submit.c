@@ -59,8 +59,7 @@ static void fill(struct uring *ur, struct io_uring_sqe *sqe, struct ell_msg *m)
 {
 	op_table[m->ms_op].prep(sqe, m);
 	sqe->user_data = user_data(m);
-	m->ms_mark |= MARK_IN_KERNEL;
-	ur->ur_kport.kp_outstanding++;
+	kport_has(&ur->ur_kport, m);
 	ur->ur_messages++;
 }
 
@@ -158,6 +157,24 @@ void submit_backlog(struct uring *ur)
 		backlog_remove(ur, m);
 		fill(ur, sqe, m);
 	}
+}
+
+struct ell_msg *submit_next(struct kport *kp, struct ell_msg *after)
+{
+	struct uring *ur = uring_of(kp);
+
+	if (!after && kp->kp_long)
+		return kp->kp_long;
+	if (after && after->ms_next)
+		return after->ms_next;
+	return !after || (after->ms_mark & MARK_IN_KERNEL) ? ur->ur_first : NULL;
+}
+
+bool submit_is_pending(const struct kport *kp)
+{
+	const struct uring *ur = CONTAINER_OF(kp, struct uring, ur_kport);
+
+	return io_uring_sq_ready(&ur->ur_ring) || submit_is_behind(ur);
 }
 
 /*

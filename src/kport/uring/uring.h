@@ -47,6 +47,8 @@ bool ring_can(unsigned opcode);
 /* submit.c: from messages to submissions. */
 void submit_send(struct kport *kp, struct ell_msg *m);
 void submit_cancel(struct kport *kp, struct ell_msg *m);
+struct ell_msg *submit_next(struct kport *kp, struct ell_msg *after);
+bool submit_is_pending(const struct kport *kp);
 void submit_wake_arm(struct uring *ur);
 void submit_wake(struct kport *target, struct kport *from);
 void submit_wake_foreign(const struct uring *to);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * end.c - what LWPs are asked before the process ends, or becomes another one
+ *
+ * Only an LWP knows what is out in its ring, and only it can cancel that. So who wants to know asks: rt_question is
+ * the number of the latest question, and in its lowest bit, for good, whether all is to be revoked. Each LWP answers
+ * once per question, in a round, by what it writes to its vCPU and then by the question's number in vc_answered. Who
+ * asks does so again after a while, until it likes the answers or has no more time; nobody ever waits for an LWP that
+ * computes and comes to no round.
+ *
+ *	who asks			the LWP
+ *	1. rt_question += 2 (seq_cst)	1. kp_sleep = ASLEEP (seq_cst)
+ *	2. wakes it if it sleeps	2. looks at rt_question; if it is new, does not sleep
+ *
+ * as for what is posted (kport.h).
+ */
+#include "sched/end.h"
+
+#include <errno.h>
+
+#include "base/atomic.h"
+#include "kport/helper.h"
+#include "kport/kport.h"
+#include "message/message.h"
+#include "sched/current.h"
+#include "sched/sched.h"
+#include "sched/send.h"
+#include "sys/sys.h"
+
+enum { CLOSE = 1, STEP = 2 };
+
+#define GONE UINT64_MAX
+
+static bool is_message(uint64_t what)
+{
+	return !(what & 1);
+}
+
+/* Messages of the time class end at once; the deadlines of sleeping threads stay. */
+static void revoke_timers(struct vcpu *vc)
+{
+	struct timer *tm = timer_take_all(&vc->vc_wheel, is_message);
+
+	while (tm) {
+		struct timer *next = tm->tm_next;
+
+		/* As if it had expired: whoever revokes it meanwhile finds that. */
+		message_finish((struct ell_msg *)(uintptr_t)tm->tm_what, -ECANCELED);
+		tm = next;
+	}
+}
+
+uint64_t end_ask(bool close)
+{
+	uint64_t number;
+
+	if (close && !(fetch_or_seq_cst(&runtime.rt_question, CLOSE) & CLOSE)) {
+		send_close();
+		helper_close();
+	}
+	number = fetch_add_seq_cst(&runtime.rt_question, STEP) + STEP;
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+	return number;
+}
+
+struct end_sum end_answers(uint64_t number)
+{
+	struct end_sum sum = {0};
+
+	for (unsigned i = 0; i < runtime.rt_count; i++) {
+		const struct vcpu *vc = &runtime.rt_vcpus[i];
+		const struct kport *kp = vc->vc_lwp->lw_kport;
+
+		/* ORD end-1: pairs with ORD end-2 */
+		if (load_acquire(&vc->vc_answered) >= number) {
+			sum.left += load_relaxed(&vc->vc_left);
+			sum.must += load_relaxed(&vc->vc_must);
+		} else {
+			sum.silent += load_relaxed(&kp->kp_outstanding) > 0 || kport_is_posted(kp);
+			sum.must += load_relaxed(&kp->kp_drains);
+		}
+	}
+	helper_count(&sum.left, &sum.must);
+	return sum;
+}
+
+void end_answer(struct lwp *lw)
+{
+	struct vcpu *vc = lw->lw_vcpu;
+	struct kport *kp = lw->lw_kport;
+	uint64_t question = load_seq_cst(&runtime.rt_question);
+	struct kport_count count;
+
+	if (question == load_relaxed(&vc->vc_answered))
+		return;
+	if (question & CLOSE) {
+		revoke_timers(vc);
+		kport_revoke_all(kp);
+	}
+	kp->kp_ops->flush(kp);
+	count = kport_count(kp);
+	store_relaxed(&vc->vc_left, count.left);
+	store_relaxed(&vc->vc_must, count.must + kp->kp_ops->is_behind(kp));
+	store_release(&vc->vc_answered, question); /* ORD end-2: pairs with ORD end-1 */
+}
+
+void end_gone(struct lwp *lw)
+{
+	struct vcpu *vc = lw->lw_vcpu;
+
+	store_relaxed(&vc->vc_left, 0);
+	store_relaxed(&vc->vc_must, 0);
+	store_release(&vc->vc_answered, GONE); /* ORD end-2: pairs with ORD end-1 */
+}
+
+static bool is_over(const struct lwp *lw)
+{
+	const struct vcpu *vc = lw->lw_vcpu;
+
+	return (load_relaxed(&vc->vc_answered) & CLOSE) && load_relaxed(&vc->vc_left) == 0;
+}
+
+void end_linger(struct lwp *lw)
+{
+	struct kport *kp = lw->lw_kport;
+
+	for (;;) {
+		kp->kp_ops->flush(kp);
+		end_answer(lw);
+		if (is_over(lw))
+			break;
+		store_seq_cst(&kp->kp_sleep, KPORT_ASLEEP); /* ORD kport-1: pairs with ORD kport-2 in kport/kport.c */
+		if (load_seq_cst(&runtime.rt_question) == load_relaxed(&lw->lw_vcpu->vc_answered) &&
+		    !kport_is_posted(kp))
+			kp->kp_ops->sleep(kp, ELL_FOREVER);
+		store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);
+	}
+	end_gone(lw);
+}
+
+void end_rest(int64_t ns)
+{
+	struct lwp *lw = arch_lwp_or_null();
+	const struct timespec ts = {.tv_nsec = ns};
+
+	/* In an upcall the ring may be in the middle of being emptied. */
+	if (!lw || (lw->lw_current && lw->lw_current->th_upcalls)) {
+		sys.nanosleep(&ts, NULL);
+		return;
+	}
+	lw->lw_kport->kp_ops->sleep(lw->lw_kport, ell_after(ns));
+	end_answer(lw);
+}
