@@ -7,7 +7,8 @@
  * error that such a call may give. Never may it hang, crash, leave a message without reply, or leave a descriptor open;
  * and an error that it sees must be the one that was made.
  *
- * FAULT=recv,3,104 in the environment, with -d and a case, runs that scenario with that one fault in the process itself.
+ * FAULT=recv,3,104 in the environment, with -d and a case, runs that scenario with that one fault in the process
+ * itself.
  */
 #include <ellula/ellula.h>
 #include <fcntl.h>
@@ -421,8 +422,7 @@ static void sockets(void)
 		return;
 	if (!CALLED(ell_bind(server.listener, (struct sockaddr *)&here, len)) ||
 	    !CALLED(getsockname(server.listener, (struct sockaddr *)&here, &len)) ||
-	    !CALLED(ell_listen(server.listener, 5)) ||
-	    !thread_begin(&thread, NULL, serves, &server)) {
+	    !CALLED(ell_listen(server.listener, 5)) || !thread_begin(&thread, NULL, serves, &server)) {
 		CALLED(ell_close(server.listener));
 		return;
 	}

@@ -18,7 +18,7 @@
 #include "sys/sys.h"
 
 #define FAULTS_NUMBER(type, name, parameters, arguments) CALL_##name,
-#define FAULTS_NAME(type, name, parameters, arguments) [CALL_##name] = #name,
+#define FAULTS_NAME(type, name, parameters, arguments) #name,
 
 enum call { SYS_CALLS(FAULTS_NUMBER) CALLS };
 
