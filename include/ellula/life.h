@@ -20,6 +20,15 @@ extern "C" {
  */
 int64_t ell_exit_bound(int64_t ns);
 
+/*
+ * As execve(2) and fexecve(3): but before that, what was sent is handed to the kernel, and short messages, and those
+ * marked by ell_msg_drain(), are completed within the bound of ell_exit_bound(). The rest end with the old program. No
+ * descriptor of the library's stays open in the new one. -1 and errno if it cannot be executed, and then everything goes
+ * on. From any thread; never switches threads; not for signal handlers.
+ */
+int ell_execve(const char *path, char *const argv[], char *const envp[]);
+int ell_fexecve(int fd, char *const argv[], char *const envp[]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/panic.h"
+#include "life/life.h"
 #include "sched/end.h"
 #include "sched/sched.h"
 
@@ -39,23 +40,27 @@ EXPORT int64_t ell_exit_bound(int64_t ns)
 	return xchg_acq_rel(&bound, ns < 0 ? 0 : ns);
 }
 
-/* Asks until nothing is out that matters, within the bound. */
-static void close_messages(void)
+/* Is anything out that should still be waited for? */
+static bool is_settled(const struct end_sum *sum, bool close)
+{
+	return sum->must + sum->silent == 0 && (!close || sum->left == 0);
+}
+
+void life_settle(bool close)
 {
 	int64_t most = load_relaxed(&bound);
 	ell_time begin = ell_now();
 	int64_t rest = REST_FIRST;
 
 	for (;;) {
-		uint64_t question = end_ask(true);
+		uint64_t question = end_ask(close);
 		struct end_sum sum;
 		int64_t passed;
 
 		end_rest(rest);
 		sum = end_answers(question);
 		passed = ell_now() - begin;
-		if (sum.left + sum.must + sum.silent == 0 || passed >= most ||
-		    (sum.must == 0 && passed >= most / GRACE_SHARE))
+		if (is_settled(&sum, close) || passed >= most || (sum.must == 0 && passed >= most / GRACE_SHARE))
 			return;
 		if (rest < REST_MOST)
 			rest *= 2;
@@ -65,7 +70,7 @@ static void close_messages(void)
 static void close_once(void)
 {
 	if (xchg_acq_rel(&closed, 1) == 0)
-		close_messages();
+		life_settle(true);
 }
 
 /* ELLULA_EXIT_BOUND, in milliseconds. */

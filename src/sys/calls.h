@@ -111,6 +111,9 @@
 	CALL(int, sched_getaffinity, (pid_t tid, size_t size, cpu_set_t * set), (tid, size, set))                      \
 	CALL(int, sched_yield, (void), ())                                                                             \
 	CALL(int, nanosleep, (const struct timespec *ts, struct timespec *left), (ts, left))                           \
+	CALL(int, execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))              \
+	CALL(int, execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),            \
+	     (dir, path, argv, envp, flags))                                                                           \
 	CALL(int, pause, (void), ())                                                                                   \
 	CALL(int, waitid, (idtype_t type, id_t id, siginfo_t * info, int options), (type, id, info, options))          \
 	CALL(int, sigaction, (int number, const struct sigaction *now, struct sigaction *before),                      \
