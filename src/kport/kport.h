@@ -93,6 +93,7 @@ enum {
 	MARK_IN_KERNEL = 4,
 	MARK_CANCEL_WAITS = 8, /* its cancel waits for room in the ring */
 	MARK_FINISHED = 16,    /* meanwhile it has finished, and ms_result is there */
+	MARK_CANCEL_SENT = 32, /* the kernel has its cancel, and has not said yet what came of it */
 };
 
 /* M, which is SENT to KP, is here: KP is that of the LWP that runs us. Context: T V. */

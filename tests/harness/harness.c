@@ -129,6 +129,11 @@ uint64_t harness_seed(void)
 	return seed;
 }
 
+bool harness_emulated(void)
+{
+	return getenv("HARNESS_EMULATED") != NULL;
+}
+
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb)
 {
 	if (va != vb)

@@ -77,11 +77,17 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 /* What this machine lacks for the case. */
 #define SKIP(...) harness_skip(__VA_ARGS__)
 
+/* What follows is about how fast something is, which a machine that is emulated does not show (HARNESS_EMULATED=1). */
+#define NEED_PACE()                                                                                                    \
+	(harness_emulated() ? SKIP("the pace of an emulated machine says nothing; all but that was checked") : (void)0)
+
 /* One line that is printed if the case fails, whatever way: the state of the object under test. */
 #define NOTE(...) harness_note(__VA_ARGS__)
 
 /* A number for the case's random choices, noted for you. */
 uint64_t harness_seed(void);
+
+bool harness_emulated(void);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
 void harness_skip(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));

@@ -24,7 +24,7 @@ enum { AHEAD = 2 };
 
 static struct ell_msg *message_of(uint64_t user_data)
 {
-	return (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1));
+	return (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1) & ~(uint64_t)KIND_MASK);
 }
 
 /* Replies to one port that were not put into it yet: with one locked instruction for all of them. */
@@ -54,18 +54,22 @@ static void replies_add(struct replies *rs, struct ell_port *port, struct ell_ms
 	rs->newest = m;
 }
 
-static void reply(struct replies *rs, struct ell_msg *m, int64_t result)
+/* False if the reply has to wait for the message's cancel. */
+static bool reply(struct uring *ur, struct replies *rs, struct ell_msg *m, int64_t result)
 {
 	struct ell_port *port;
 
-	if (UNLIKELY(m->ms_mark & MARK_CANCEL_WAITS)) {
+	if (UNLIKELY(m->ms_mark & (MARK_CANCEL_WAITS | MARK_CANCEL_SENT))) {
 		m->ms_result = result;
 		m->ms_mark |= MARK_FINISHED;
-		return;
+		/* Nobody may think that all is done. */
+		store_relaxed(&ur->ur_kport.kp_outstanding, ur->ur_kport.kp_outstanding + 1);
+		return false;
 	}
 	port = message_finish_to(m, result);
 	if (port)
 		replies_add(rs, port, m);
+	return true;
 }
 
 static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, int32_t res, uint32_t flags)
@@ -89,8 +93,7 @@ static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, i
 	}
 	/* With its reply a message may be gone; the memory of a watch is not. */
 	watch = m->ms_op == ELL_OP_WATCH;
-	reply(rs, m, result);
-	if (UNLIKELY(watch))
+	if (reply(ur, rs, m, result) && UNLIKELY(watch))
 		kport_above.event(m, res);
 }
 
@@ -108,7 +111,8 @@ static inline void act(struct uring *ur, struct replies *rs, const struct io_uri
 	case KIND_WAKE_LOST:
 		submit_wake_foreign((const struct uring *)(uintptr_t)(cqe->user_data & ~(uint64_t)KIND_MASK));
 		break;
-	case KIND_NOTHING:
+	case KIND_CANCEL:
+		submit_cancelled(ur, message_of(cqe->user_data), cqe->res);
 		break;
 	default:
 		panic("io_uring: a completion with user_data %#llx", (unsigned long long)cqe->user_data);

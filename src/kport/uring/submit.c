@@ -10,6 +10,12 @@
  * The number of messages that the kernel has is not bounded: a bound would be a deadlock for a program whose ten
  * thousand reads wait for the write that comes after them. What is bounded is what the ring holds; completions beyond
  * its size wait in the kernel (IORING_FEAT_NODROP) and cost time, but are not lost.
+ *
+ * A cancel can come when its message is nowhere: a read of a pipe that knows no IOCB_NOWAIT (before 6.4) is tried, then
+ * lies on the list of deferred work, and only then goes to a worker, where it stays for as long as nothing is written.
+ * A cancel in between gets -ENOENT, and would be lost. So a message whose cancel is out is not replied to before the
+ * kernel's answer to the cancel is there; if that is -ENOENT and the message has not finished, it is cancelled again.
+ * The kernel answers cancels at once, so this costs the reply no time, and keeps the memory of the message ours.
  */
 #include <errno.h>
 #include <poll.h>
@@ -106,7 +112,8 @@ static bool try_cancel(struct uring *ur, struct ell_msg *m)
 	if (!sqe)
 		return false;
 	io_uring_prep_cancel64(sqe, user_data(m), 0);
-	sqe->user_data = KIND_NOTHING;
+	sqe->user_data = user_data(m) | KIND_CANCEL;
+	m->ms_mark |= MARK_CANCEL_SENT;
 	return true;
 }
 
@@ -135,6 +142,28 @@ void submit_cancel(struct kport *kp, struct ell_msg *m)
 	}
 }
 
+/* The reply of a message that finished while its cancel waited, for room or for an answer. */
+static void finish(struct uring *ur, struct ell_msg *m)
+{
+	/* With its reply a message may be gone; the memory of a watch is not. */
+	bool watch = m->ms_op == ELL_OP_WATCH;
+	int32_t events = (int32_t)m->ms_result;
+
+	store_relaxed(&ur->ur_kport.kp_outstanding, ur->ur_kport.kp_outstanding - 1);
+	message_finish(m, m->ms_result);
+	if (UNLIKELY(watch))
+		kport_above.event(m, events);
+}
+
+void submit_cancelled(struct uring *ur, struct ell_msg *m, int32_t res)
+{
+	m->ms_mark &= (uint16_t)~MARK_CANCEL_SENT;
+	if (m->ms_mark & MARK_FINISHED)
+		finish(ur, m);
+	else if (res == -ENOENT)
+		submit_cancel(&ur->ur_kport, m);
+}
+
 void submit_backlog(struct uring *ur)
 {
 	struct io_uring_sqe *sqe;
@@ -149,7 +178,7 @@ void submit_backlog(struct uring *ur)
 		ur->ur_cancels = m->ms_link;
 		m->ms_mark &= (uint16_t)~MARK_CANCEL_WAITS;
 		if (m->ms_mark & MARK_FINISHED)
-			message_finish(m, m->ms_result);
+			finish(ur, m);
 	}
 	while (ur->ur_first && (sqe = get_sqe(ur)) != NULL) {
 		struct ell_msg *m = ur->ur_first;

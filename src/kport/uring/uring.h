@@ -34,7 +34,7 @@ enum uring_kind {
 	KIND_MESSAGE,
 	KIND_WAKE,	/* somebody has posted something */
 	KIND_WAKE_LOST, /* the ring at this address could not be woken by a message from ours */
-	KIND_NOTHING,
+	KIND_CANCEL,	/* of the message at this address */
 	KIND_MASK = 7
 };
 
@@ -55,6 +55,9 @@ void submit_wake_foreign(const struct uring *to);
 
 /* Fills the ring with what waited for room. */
 void submit_backlog(struct uring *ur);
+
+/* The kernel has looked for a message to cancel it, and said RES. */
+void submit_cancelled(struct uring *ur, struct ell_msg *m, int32_t res);
 
 /* Is anything still waiting for room? */
 static inline bool submit_is_behind(const struct uring *ur)
