@@ -78,6 +78,7 @@ static void work_of_one_is_shared(void)
 		join(tasks[i]);
 	NOTE("%u and %u tasks", done_by[0], done_by[1]);
 	CHECK_EQ(done_by[0] + done_by[1], TASKS);
+	NEED_PACE();
 	CHECK(done_by[0] > TASKS / 10 && done_by[1] > TASKS / 10);
 }
 
@@ -199,6 +200,7 @@ static void expect_quick_answers(void *(*answer)(void *), void (*give)(ell_threa
 	qsort(delays, WAKES, sizeof(delays[0]), by_size);
 	NOTE("median %lld us, worst %lld us", (long long)(delays[WAKES / 2] / 1000),
 	     (long long)(delays[WAKES - 1] / 1000));
+	NEED_PACE();
 	CHECK(delays[WAKES / 2] < MANY(5, 20) * ELL_MSEC);
 }
 
@@ -241,6 +243,7 @@ static void sleeps_on_an_idle_vcpu_end_in_time(void)
 	}
 	qsort(delays, ARRAY_SIZE(delays), sizeof(delays[0]), by_size);
 	NOTE("median %lld us, worst %lld us", (long long)(delays[50] / 1000), (long long)(delays[99] / 1000));
+	NEED_PACE();
 	CHECK(delays[50] < MANY(3, 20) * ELL_MSEC);
 }
 

@@ -24,7 +24,7 @@ static unsigned wanted(void)
 	/* It knows no more than some 8,000 at once. */
 	return text ? (unsigned)atoi(text) : 1000;
 #else
-	return text ? (unsigned)atoi(text) : MANY(100000, 10000);
+	return guards_fit(text ? (unsigned)atoi(text) : MANY(100000, 10000));
 #endif
 }
 

@@ -16,7 +16,7 @@ static unsigned wanted(void)
 #ifdef WITH_TSAN
 	return text ? (unsigned)atoi(text) : 1000;
 #else
-	return text ? (unsigned)atoi(text) : MANY(100000, 10000);
+	return guards_fit(text ? (unsigned)atoi(text) : MANY(100000, 10000));
 #endif
 }
 

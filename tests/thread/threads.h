@@ -7,11 +7,14 @@
 #include <ellula/thread.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "harness/harness.h"
+#include "mem/slot.h"
 
 /* Sanitizers make all slower, and TSan bounds the number of threads. */
 #if defined(WITH_TSAN) || defined(WITH_ASAN)
@@ -42,6 +45,18 @@ static inline ell_thread start_on(int vcpu, void *(*fn)(void *), void *arg)
 	ell_attr_init(&attr);
 	attr.vcpu = vcpu;
 	return start_with(&attr, fn, arg);
+}
+
+/* Where a guard needs a mapping, N or as many threads as vm.max_map_count leaves room for. */
+static inline unsigned guards_fit(unsigned n)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned maps = 0;
+
+	CHECK(file != NULL);
+	CHECK_EQ(fscanf(file, "%u", &maps), 1);
+	fclose(file);
+	return strcmp(slot_describe(), "MADV_GUARD_INSTALL") == 0 || n < maps / 2 - 2000 ? n : maps / 2 - 2000;
 }
 
 static inline void *join(ell_thread thread)
