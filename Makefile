@@ -24,6 +24,9 @@ test-kernel:
 	@MESON_ARGS='$(kernel_args) $(MESON_ARGS)' scripts/build $(kernel_build) build test kernel-$(KERNEL)
 	@scripts/test-kernel $(KERNEL) $(kernel_build) $(TESTS)
 
+sim:
+	@scripts/sim $(BUILD) $(SEEDS) $(SCENARIOS)
+
 bench:
 	@scripts/build $(BUILD) build bench
 	@bench/run $(BUILD) $(BENCH)
@@ -42,4 +45,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test test-kernel bench install format lint clean
+.PHONY: all demo test test-kernel sim bench install format lint clean

@@ -48,4 +48,9 @@ void __tsan_atomic_thread_fence(int order);
 /* A counter with one writer that others may read: no locked instruction. */
 #define count_up(p, n) store_relaxed((p), load_relaxed(p) + (n))
 
+/* The simulator's build looks at each access before it happens. */
+#ifdef ELL_STEPS
+#include "base/step.h"
+#endif
+
 #endif

@@ -23,6 +23,12 @@ struct kport_backend {
 
 extern const struct kport_backend uring_backend;
 
+/*
+ * One that is not in the library but in the program, which sets this before the runtime starts: it is chosen. NULL:
+ * none. The simulator (sim/) is such a one.
+ */
+extern const struct kport_backend *kport_brought;
+
 /* Is OP one that ELLULA_UNPROBE wants helpers to execute? Asked when the first kernel port is made. */
 bool kport_unprobed(enum ell_op op);
 

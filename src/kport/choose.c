@@ -23,6 +23,8 @@
 static const struct kport_backend *const backends[] = {&uring_backend};
 static const struct kport_backend *const by_itself[] = {&uring_backend};
 
+const struct kport_backend *kport_brought;
+
 /* Written before any other LWP exists. */
 static const struct kport_backend *chosen;
 static char reason[128];
@@ -32,7 +34,11 @@ int kport_choose(void)
 	const char *name = getenv("ELLULA_KPORT");
 	char known[64] = "";
 
-	chosen = NULL;
+	chosen = kport_brought;
+	if (chosen) {
+		snprintf(reason, sizeof(reason), "the program has brought it");
+		return 0;
+	}
 	if (!name || !*name)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {

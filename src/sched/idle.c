@@ -141,7 +141,7 @@ void sched_found(struct vcpu *vc)
 		sched_wake_idle();
 }
 
-/* Is there, after all, something to do? */
+/* Is there, after all, something to do? What is in others' queues is, unless nobody steals. */
 static bool has_work(const struct lwp *lw)
 {
 	const struct vcpu *vc = lw->lw_vcpu;
@@ -149,7 +149,7 @@ static bool has_work(const struct lwp *lw)
 	if (load_seq_cst(&vc->vc_inbox) || kport_is_posted(lw->lw_kport) || load_seq_cst(&runtime.rt_ended) ||
 	    load_seq_cst(&runtime.rt_question) != load_relaxed(&vc->vc_answered))
 		return true;
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
+	for (unsigned i = 0; !runtime.rt_migrate && i < runtime.rt_count; i++) {
 		if (runq_has_some(&runtime.rt_vcpus[i]))
 			return true;
 	}

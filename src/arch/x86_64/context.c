@@ -76,7 +76,10 @@ static void base_set(int which, uintptr_t base)
 
 void arch_lwp_set(struct lwp *lw)
 {
-	base_set(ARCH_SET_GS, (uintptr_t)lw);
+	if (arch_fsgsbase)
+		__asm__ volatile("wrgsbase %0" : : "r"(lw) : "memory");
+	else
+		base_set(ARCH_SET_GS, (uintptr_t)lw);
 	*(uintptr_t *)(arch_tls() + arch_lwp_offset()) = lw != NULL;
 }
 
