@@ -140,6 +140,14 @@ static void on_event(struct ell_msg *watch, int32_t events)
 	lock_release(&rec->fr_lock);
 }
 
+/* kport_above.forked: whoever held the lock, or waits, is gone. */
+static void on_fork(struct ell_msg *watch)
+{
+	struct fd_record *rec = CONTAINER_OF(watch, struct fd_record, fr_watch);
+
+	rec->fr_lock = 0;
+}
+
 static bool reserve(void)
 {
 	static uint32_t lock;
@@ -153,6 +161,7 @@ static bool reserve(void)
 
 		/* Before the first watch there is no event. */
 		kport_above.event = on_event;
+		kport_above.forked = on_fork;
 		if (map != MAP_FAILED)
 			store_release(&records, map); /* ORD records-2: pairs with ORD records-1 */
 	}

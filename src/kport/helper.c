@@ -21,9 +21,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/panic.h"
+#include "kport/kport.h"
 #include "kport/op.h"
 #include "message/message.h"
 #include "sys/sys.h"
@@ -38,15 +40,45 @@ static struct {
 	unsigned queued;
 	unsigned idle;
 	unsigned count;
-	unsigned in_long; /* of these: run a message of the long class */
-	uint32_t left;	  /* messages that are queued or run */
-	uint32_t must;	  /* of these: that the end of the process waits for */
+	unsigned in_long;	 /* of these: run a message of the long class */
+	unsigned finishing;	 /* have just been run, and are being replied to */
+	uint32_t shorts;	 /* messages of the short class that are queued or run */
+	struct ell_msg *running; /* what helpers run, by ms_next and ms_prev */
+	uint32_t left;		 /* messages that are queued or run */
+	uint32_t must;		 /* of these: that the end of the process waits for */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 /* Does the end of the process wait for M? */
 static bool is_must(const struct ell_msg *m)
 {
 	return m->ms_drain || op_table[m->ms_op].class != OP_LONG;
+}
+
+static bool is_short(const struct ell_msg *m)
+{
+	return op_table[m->ms_op].class == OP_SHORT;
+}
+
+static void run_begins_locked(struct ell_msg *m)
+{
+	m->ms_prev = NULL;
+	m->ms_next = helpers.running;
+	if (helpers.running)
+		helpers.running->ms_prev = m;
+	helpers.running = m;
+}
+
+static void run_ends_locked(struct ell_msg *m)
+{
+	if (m->ms_prev)
+		m->ms_prev->ms_next = m->ms_next;
+	else
+		helpers.running = m->ms_next;
+	if (m->ms_next)
+		m->ms_next->ms_prev = m->ms_prev;
+	m->ms_next = NULL;
+	m->ms_prev = NULL;
+	helpers.finishing++;
 }
 
 static void gone_locked(bool must)
@@ -84,6 +116,7 @@ static void queue_push_locked(struct ell_msg *m)
 	helpers.queued++;
 	helpers.left++;
 	helpers.must += is_must(m);
+	helpers.shorts += is_short(m);
 }
 
 static void queue_remove_locked(struct ell_msg *m)
@@ -139,17 +172,26 @@ static void *helper_main(void *unused)
 		const struct op *row = &op_table[m->ms_op];
 		bool is_long = row->class == OP_LONG;
 		bool must = is_must(m);
+		bool shorts = is_short(m);
+		int64_t result;
 		bool grow;
 
 		helpers.in_long += is_long;
+		run_begins_locked(m);
 		grow = grow_locked();
 		sys.pthread_mutex_unlock(&helpers.lock);
 		if (grow)
 			helper_create();
-		m->ms_prev = NULL;
-		message_finish(m, row->run(m));
+		result = row->run(m);
+		/* While the process is forked nothing finishes: this waits. */
 		sys.pthread_mutex_lock(&helpers.lock);
+		run_ends_locked(m);
+		sys.pthread_mutex_unlock(&helpers.lock);
+		message_finish(m, result);
+		sys.pthread_mutex_lock(&helpers.lock);
+		helpers.finishing--;
 		helpers.in_long -= is_long;
+		helpers.shorts -= shorts;
 		gone_locked(must);
 	}
 	helpers.count--;
@@ -165,6 +207,7 @@ static void fail_if_alone(void)
 	sys.pthread_mutex_lock(&helpers.lock);
 	helpers.count--;
 	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
+		helpers.shorts -= is_short(m);
 		gone_locked(is_must(m));
 		sys.pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
@@ -271,4 +314,30 @@ void helper_count(uint32_t *left, uint32_t *must)
 	*left += helpers.left;
 	*must += helpers.must;
 	sys.pthread_mutex_unlock(&helpers.lock);
+}
+
+void helper_hold(void)
+{
+	const struct timespec nap = {.tv_nsec = NAP_NS / 20};
+
+	sys.pthread_mutex_lock(&helpers.lock);
+	while (helpers.finishing || helpers.shorts) {
+		sys.pthread_mutex_unlock(&helpers.lock);
+		sys.nanosleep(&nap, NULL);
+		sys.pthread_mutex_lock(&helpers.lock);
+	}
+}
+
+void helper_release(void)
+{
+	sys.pthread_mutex_unlock(&helpers.lock);
+}
+
+void helper_forked(struct ell_msg **orphans)
+{
+	kport_orphans(orphans, helpers.first);
+	kport_orphans(orphans, helpers.running);
+	memset(&helpers, 0, sizeof(helpers));
+	helpers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	helpers.work = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 }

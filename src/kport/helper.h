@@ -19,4 +19,12 @@ void helper_close(void);
 /* Adds what helpers have: to *LEFT all, to *MUST what is to be completed. Context: T V F. */
 void helper_count(uint32_t *left, uint32_t *must);
 
+/*
+ * Before a fork: waits until no helper runs a short message, and lets none finish until helper_release(), or, in the
+ * child, until helper_forked(), which adds all that helpers had to *ORPHANS, by ms_next. Context: T F K.
+ */
+void helper_hold(void);
+void helper_release(void);
+void helper_forked(struct ell_msg **orphans);
+
 #endif

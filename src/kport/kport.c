@@ -6,6 +6,7 @@
 
 #include "base/panic.h"
 #include "message/message.h"
+#include "sys/sys.h"
 
 struct kport_above kport_above;
 bool kport_able[ELL_OP_COUNT];
@@ -32,13 +33,47 @@ bool kport_able[ELL_OP_COUNT];
 		to_;                                                                                                   \
 	})
 
+/* Foreign threads that are posting; and whether they must not begin to, because the process is being forked. */
+static uint32_t posting;
+static uint32_t shut;
+
+static void post_begin(const struct kport *self)
+{
+	if (self)
+		return; /* an LWP: it stands still while the process is forked */
+	for (;;) {
+		fetch_add_seq_cst(&posting, 1);
+		if (LIKELY(!load_seq_cst(&shut)))
+			return;
+		fetch_sub_acq_rel(&posting, 1);
+		sys.sched_yield();
+	}
+}
+
+static void post_end(const struct kport *self)
+{
+	if (!self)
+		fetch_sub_acq_rel(&posting, 1);
+}
+
+void kport_shut(bool now)
+{
+	store_seq_cst(&shut, now);
+	while (now && load_seq_cst(&posting))
+		sys.sched_yield();
+}
+
 void kport_send(struct kport *kp, struct ell_msg *m)
 {
-	if (kport_above.self() == kp) {
+	const struct kport *self = kport_above.self();
+
+	if (self == kp) {
 		kport_send_here(kp, m);
 		return;
 	}
+	post_begin(self);
 	POST(&kp->kp_sent, m, ms_next);
+	post_end(self);
 	kport_wake(kp);
 }
 
@@ -63,11 +98,15 @@ static void cancel(struct kport *kp, struct ell_msg *m)
 
 void kport_revoke(struct kport *kp, struct ell_msg *m)
 {
-	if (LIKELY(kport_above.self() == kp)) {
+	const struct kport *self = kport_above.self();
+
+	if (LIKELY(self == kp)) {
 		cancel(kp, m);
 		return;
 	}
+	post_begin(self);
 	POST(&kp->kp_revoked, m, ms_link);
+	post_end(self);
 	kport_wake(kp);
 }
 
@@ -104,6 +143,38 @@ struct kport_count kport_count(struct kport *kp)
 		count.must += m->ms_drain || op_table[m->ms_op].class != OP_LONG;
 	}
 	return count;
+}
+
+void kport_orphans(struct ell_msg **orphans, struct ell_msg *from)
+{
+	while (from) {
+		struct ell_msg *next = from->ms_next;
+
+		from->ms_result = -ECANCELED;
+		from->ms_next = *orphans;
+		*orphans = from;
+		from = next;
+	}
+}
+
+void kport_forked(struct kport *kp, struct ell_msg **orphans)
+{
+	/* A message that has finished, and waits only for its revoke to come by, stands nowhere else. */
+	for (struct ell_msg *m = kp->kp_revoked; m; m = m->ms_link) {
+		if (message_is_finished(m)) {
+			m->ms_next = *orphans;
+			*orphans = m;
+		}
+	}
+	kport_orphans(orphans, kp->kp_sent);
+	kp->kp_sent = NULL;
+	kp->kp_revoked = NULL;
+	kp->kp_sleep = KPORT_AWAKE;
+	kp->kp_ops->forked(kp, orphans);
+	kp->kp_long = NULL;
+	kp->kp_long_count = 0;
+	kp->kp_outstanding = 0;
+	kp->kp_drains = 0;
 }
 
 void kport_wake(struct kport *kp)

@@ -55,6 +55,12 @@ struct kport_ops {
 	 */
 	struct ell_msg *(*next)(struct kport *kp, struct ell_msg *after);
 
+	/*
+	 * In the child after a fork: adds all messages of KP to *ORPHANS, by ms_next, with the result that they are to
+	 * be replied to with; closes what is the parent's. When KP is used again it is as new. Context: K.
+	 */
+	void (*forked)(struct kport *kp, struct ell_msg **orphans);
+
 	/* Has anything not been handed to the kernel yet? Context: T V, on its LWP. */
 	bool (*is_behind)(const struct kport *kp);
 
@@ -81,7 +87,8 @@ struct kport_above {
 	 * news come after its reply.
 	 */
 	void (*event)(struct ell_msg *watch, int32_t events);
-	struct kport *(*self)(void); /* of the LWP that runs us; NULL on a foreign kernel thread */
+	void (*forked)(struct ell_msg *watch); /* right before its last news, in the child after a fork */
+	struct kport *(*self)(void);	       /* of the LWP that runs us; NULL on a foreign kernel thread */
 };
 
 extern struct kport_above kport_above;
@@ -153,6 +160,17 @@ struct kport_count {
 	uint32_t must;
 };
 struct kport_count kport_count(struct kport *kp);
+
+/*
+ * Before a fork: nothing is posted by foreign threads until SHUT is false again. Context: T F.
+ */
+void kport_shut(bool shut);
+
+/* In the child: what kp_ops->forked() says, for KP and for what was posted to it. Context: K. */
+void kport_forked(struct kport *kp, struct ell_msg **orphans);
+
+/* Adds the chain FROM, by ms_next, to *ORPHANS: they are to be revoked. Context: K. */
+void kport_orphans(struct ell_msg **orphans, struct ell_msg *from);
 
 /* M, whose home is KP, of our LWP or of another, is to be sent or revoked. Context: T V F. */
 void kport_send(struct kport *kp, struct ell_msg *m);

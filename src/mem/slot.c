@@ -303,6 +303,22 @@ void slot_give(struct slot *slot, struct slot_cache *cache)
 	lock_release(&foreign.lock);
 }
 
+void slot_hold(void)
+{
+	lock_acquire(&foreign.lock);
+	lock_acquire(&pools_lock);
+	for (unsigned i = 0; i < pool_count; i++)
+		lock_acquire(&pools[i].sp_lock);
+}
+
+void slot_release(void)
+{
+	for (unsigned i = 0; i < pool_count; i++)
+		lock_release(&pools[i].sp_lock);
+	lock_release(&pools_lock);
+	lock_release(&foreign.lock);
+}
+
 static void trim_batch(struct slot *batch)
 {
 	for (struct slot *slot = batch; slot; slot = slot->sl_next) {

@@ -84,6 +84,10 @@ bool slot_trim_some(unsigned batches);
 /* Called when a whole batch has become free, often. May be NULL. Context: T V F. */
 extern void (*slot_has_excess)(void);
 
+/* Before a fork, and after it on both sides: nobody is in the middle of taking or giving one. Context: T F K. */
+void slot_hold(void);
+void slot_release(void);
+
 /* How many slots there ever were: all numbers are below. Context: any. */
 uint32_t slot_numbers(void);
 

@@ -170,6 +170,11 @@ bool message_revoke_seen(struct ell_msg *m)
 	return false;
 }
 
+bool message_is_finished(const struct ell_msg *m)
+{
+	return load_relaxed(&m->ms_work) & WORK_FINISHED;
+}
+
 bool message_to_revoking(struct ell_msg *m, enum message_state *state)
 {
 	uint64_t old = load_acquire(&m->ms_state); /* ORD message-6: pairs with ORD message-5 in message.h */

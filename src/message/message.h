@@ -120,6 +120,9 @@ struct ell_port *message_finish_to(struct ell_msg *m, int64_t result);
  */
 bool message_revoke_seen(struct ell_msg *m);
 
+/* Has the operation of M, which is REVOKING, finished, and its reply only waits for its revoke? Context: K. */
+bool message_is_finished(const struct ell_msg *m);
+
 /* replied -> idle. Context: T F V, the receiver of the reply. */
 static inline void message_taken(struct ell_msg *m)
 {

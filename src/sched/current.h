@@ -28,6 +28,9 @@ static inline struct thread *thread_current(void)
 #include "sched/park.h"
 void park_expire(park_ticket ticket);
 
+/* TH will never run again: whatever sleep it is in is over, and nobody wakes it. Context: K. */
+void park_bury(struct thread *th);
+
 /* The latest sleep of TH, over or not. Context: any. */
 park_ticket park_latest(const struct thread *th);
 

@@ -17,6 +17,8 @@
 #include "sched/end.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 
 #include "base/atomic.h"
 #include "kport/helper.h"
@@ -27,7 +29,11 @@
 #include "sched/send.h"
 #include "sys/sys.h"
 
-enum { CLOSE = 1, STEP = 2 };
+enum { CLOSE = 1, HOLD = 2, STEP = 4 };
+
+/* 1 while LWPs are to stand still: their futex. And whether somebody forks. */
+static uint32_t held;
+static uint32_t forking;
 
 #define GONE UINT64_MAX
 
@@ -85,6 +91,74 @@ struct end_sum end_answers(uint64_t number)
 	return sum;
 }
 
+/* Hands all to the kernel, and sees the end of what ends by itself. */
+static void quiesce(struct kport *kp, ell_time until)
+{
+	for (;;) {
+		kp->kp_ops->flush(kp);
+		if ((kp->kp_outstanding == kp->kp_long_count && !kp->kp_ops->is_behind(kp)) || ell_now() >= until)
+			return;
+		kp->kp_ops->sleep(kp, ell_after(ELL_MSEC));
+	}
+}
+
+static void stand_still(void)
+{
+	while (load_acquire(&held))
+		sys.futex(&held, FUTEX_WAIT_PRIVATE, 1, NULL, 0);
+}
+
+void end_hold(ell_time until)
+{
+	struct lwp *lw = arch_lwp_or_null();
+	const struct timespec nap = {.tv_nsec = 20000};
+	uint32_t nobody = 0;
+	uint64_t question;
+	bool all;
+
+	while (!cas_seq_cst(&forking, &nobody, 1)) {
+		/* Whoever forks waits for our LWP, too. */
+		nobody = 0;
+		if (lw)
+			end_answer(lw);
+		sys.nanosleep(&nap, NULL);
+	}
+	if (lw)
+		quiesce(lw->lw_kport, until);
+	store_seq_cst(&held, 1);
+	question = fetch_add_seq_cst(&runtime.rt_question, STEP | HOLD) + STEP;
+	question |= HOLD;
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+	do {
+		all = true;
+		for (unsigned i = 0; i < runtime.rt_count; i++) {
+			const struct vcpu *vc = &runtime.rt_vcpus[i];
+
+			all = all && (vc->vc_lwp == lw || load_acquire(&vc->vc_answered) >= question);
+		}
+		if (!all)
+			sys.nanosleep(&nap, NULL);
+	} while (!all && ell_now() < until);
+}
+
+void end_release(void)
+{
+	fetch_and_seq_cst(&runtime.rt_question, ~(uint64_t)HOLD);
+	store_release(&held, 0);
+	sys.futex(&held, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, 0);
+	store_release(&forking, 0);
+}
+
+void end_forked(void)
+{
+	held = 0;
+	forking = 0;
+	runtime.rt_question = 0;
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		runtime.rt_vcpus[i].vc_answered = 0;
+}
+
 void end_answer(struct lwp *lw)
 {
 	struct vcpu *vc = lw->lw_vcpu;
@@ -98,11 +172,15 @@ void end_answer(struct lwp *lw)
 		revoke_timers(vc);
 		kport_revoke_all(kp);
 	}
+	if (question & HOLD)
+		quiesce(kp, ell_after(ELL_SEC));
 	kp->kp_ops->flush(kp);
 	count = kport_count(kp);
 	store_relaxed(&vc->vc_left, count.left);
 	store_relaxed(&vc->vc_must, count.must + kp->kp_ops->is_behind(kp));
 	store_release(&vc->vc_answered, question); /* ORD end-2: pairs with ORD end-1 */
+	if (question & HOLD)
+		stand_still();
 }
 
 void end_gone(struct lwp *lw)

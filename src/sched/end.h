@@ -3,6 +3,7 @@
 #ifndef SCHED_END_H
 #define SCHED_END_H
 
+#include <ellula/time.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,16 @@ struct end_sum {
  * Returns its number. Context: T V F.
  */
 uint64_t end_ask(bool close);
+
+/*
+ * Before a fork: the other LWPs come to a round, hand to the kernel what was sent, see their short messages end, and
+ * stand still there until end_release(). One that computes is waited for until UNTIL. One fork at a time. Context: T F.
+ */
+void end_hold(ell_time until);
+void end_release(void);
+
+/* In the child: nobody was asked anything. Context: K. */
+void end_forked(void);
 
 /* The answers to question NUMBER, or to a later one, so far. Context: T V F. */
 struct end_sum end_answers(uint64_t number);

@@ -22,6 +22,7 @@ struct lwp {
 	struct kport *lw_kport;
 	int *lw_errno;		    /* of its own TLS */
 	uintptr_t lw_tls;	    /* its own thread pointer */
+	uintptr_t lw_kernel_tls;    /* the one with which the C library made this kernel thread */
 	struct arch_context lw_ctx; /* scheduler context, while a thread runs */
 	void *lw_fiber;		    /* the same, for the sanitizers */
 	char *lw_stack_low;	    /* the stack of scheduler context */

@@ -109,6 +109,11 @@ bool park_cancel(park_ticket ticket)
 	return cas_acq_rel(&thread_of(ticket)->th_wait, &armed, (armed & ~STATE_MASK) | AWAKE);
 }
 
+void park_bury(struct thread *th)
+{
+	store_relaxed(&th->th_wait, load_relaxed(&th->th_wait) & ~STATE_MASK);
+}
+
 bool park_settle(struct thread *th)
 {
 	uint64_t wait = load_relaxed(&th->th_wait);

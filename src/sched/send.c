@@ -107,6 +107,11 @@ void send_close(void)
 	store_relaxed(&message_above.send, refuse);
 }
 
+void send_disconnect(void)
+{
+	store_relaxed(&message_above.send, NULL);
+}
+
 bool send_is_closed(void)
 {
 	return load_relaxed(&message_above.send) == refuse;

@@ -11,6 +11,9 @@ void send_connect(void);
 /* From now on what is sent is refused: -ESHUTDOWN. Context: T V F. */
 void send_close(void);
 
+/* In a child without an LWP: as before the start, -ENXIO. Context: K. */
+void send_disconnect(void);
+
 /* Is it? Context: any. */
 bool send_is_closed(void);
 

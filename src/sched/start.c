@@ -75,6 +75,7 @@ static int become_lwp(unsigned number)
 		.lw_vcpu = &runtime.rt_vcpus[number],
 		.lw_errno = lwp_errno(),
 		.lw_tls = arch_tls(),
+		.lw_kernel_tls = arch_tls(),
 		.lw_pthread = pthread_self(),
 		.lw_number = (int)number,
 	};

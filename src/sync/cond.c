@@ -124,7 +124,7 @@ static int move(struct ell_cond *cv, bool all)
 	if (waiters_seem_empty(&cv->cv_waiters))
 		return 0;
 	lock_acquire(&cv->cv_waiters.wq_lock);
-	wn = cv->cv_waiters.wq_first;
+	wn = waiters_oldest(&cv->cv_waiters);
 	if (!wn) {
 		lock_release(&cv->cv_waiters.wq_lock);
 		return 0;

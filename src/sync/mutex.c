@@ -146,7 +146,9 @@ static park_ticket hand_to_oldest(struct ell_mutex *mx)
 	park_ticket ticket = 0;
 
 	lock_acquire(&mx->mx_waiters.wq_lock);
-	wn = mx->mx_waiters.wq_first;
+	wn = waiters_oldest(&mx->mx_waiters);
+	if (!wn && UNLIKELY(runtime.rt_forked))
+		store_release(&mx->mx_owner, 0);
 	if (wn) {
 		uint64_t next = wn->wn_thread;
 

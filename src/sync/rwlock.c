@@ -99,31 +99,6 @@ static void hand_to_writer(struct ell_rwlock *rw, struct ell_waiter *wn)
 	park_unpark(ticket);
 }
 
-static void unlock_reader(struct ell_rwlock *rw)
-{
-	uint64_t seen = load_relaxed(&rw->rw_state);
-
-	for (;;) {
-		if (!(seen & RW_WAITERS)) {
-			if (cas_release(&rw->rw_state, &seen, seen - 1)) /* ORD rwlock-2: pairs with ORD rwlock-1 */
-				return;
-			continue;
-		}
-		lock_acquire(&rw->rw_waiters.wq_lock);
-		seen = load_relaxed(&rw->rw_state);
-		if (seen & RW_WAITERS)
-			break;
-		lock_release(&rw->rw_waiters.wq_lock);
-	}
-	if (seen == (RW_WAITERS | 1)) {
-		ASSERT(rw->rw_waiters.wq_first->wn_writer);
-		hand_to_writer(rw, rw->rw_waiters.wq_first);
-		return;
-	}
-	set_state(rw, (seen & ~RW_WAITERS) - 1);
-	lock_release(&rw->rw_waiters.wq_lock);
-}
-
 /*
  * The word becomes HOLDS, and those of the readers at the head of the queue, who are let in. Locks: wq_lock held;
  * released.
@@ -140,6 +115,38 @@ static void let_readers_in(struct ell_rwlock *rw, uint64_t holds)
 	lock_release(&rw->rw_waiters.wq_lock);
 	for (unsigned i = 0; i < n; i++)
 		park_unpark(tickets[i]);
+}
+
+static void unlock_reader(struct ell_rwlock *rw)
+{
+	struct ell_waiter *wn;
+	uint64_t seen = load_relaxed(&rw->rw_state);
+
+	for (;;) {
+		if (!(seen & RW_WAITERS)) {
+			if (cas_release(&rw->rw_state, &seen, seen - 1)) /* ORD rwlock-2: pairs with ORD rwlock-1 */
+				return;
+			continue;
+		}
+		lock_acquire(&rw->rw_waiters.wq_lock);
+		seen = load_relaxed(&rw->rw_state);
+		if (seen & RW_WAITERS)
+			break;
+		lock_release(&rw->rw_waiters.wq_lock);
+	}
+	wn = waiters_oldest(&rw->rw_waiters);
+	if (seen == (RW_WAITERS | 1) && wn) {
+		if (UNLIKELY(runtime.rt_forked) && !wn->wn_writer) {
+			/* The writer for whom it waited did not come along. */
+			let_readers_in(rw, 0);
+			return;
+		}
+		ASSERT(wn->wn_writer);
+		hand_to_writer(rw, wn);
+		return;
+	}
+	set_state(rw, (seen & ~RW_WAITERS) - 1);
+	lock_release(&rw->rw_waiters.wq_lock);
 }
 
 /* The caller was let in as a reader, and there may be more. */
@@ -162,8 +169,10 @@ static void unlock_writer(struct ell_rwlock *rw)
 		if (LIKELY(cas_release(&rw->rw_state, &seen, 0))) /* ORD rwlock-2: pairs with ORD rwlock-1 */
 			return;
 		lock_acquire(&rw->rw_waiters.wq_lock);
-		if (!waiters_empty(&rw->rw_waiters))
+		if (waiters_oldest(&rw->rw_waiters))
 			break;
+		if (UNLIKELY(runtime.rt_forked) && load_relaxed(&rw->rw_state) == (RW_WRITER | RW_WAITERS))
+			set_state(rw, RW_WRITER);
 		lock_release(&rw->rw_waiters.wq_lock);
 	}
 	if (rw->rw_waiters.wq_first->wn_writer)

@@ -97,8 +97,10 @@ static bool grant(struct ell_sem *sm)
 	park_ticket ticket;
 
 	lock_acquire(&sm->sm_waiters.wq_lock);
-	wn = sm->sm_waiters.wq_first;
+	wn = waiters_oldest(&sm->sm_waiters);
 	if (!wn) {
+		if (UNLIKELY(runtime.rt_forked) && load_relaxed(&sm->sm_units) == SEM_WAITERS)
+			store_relaxed(&sm->sm_units, 0u);
 		lock_release(&sm->sm_waiters.wq_lock);
 		return false;
 	}

@@ -42,6 +42,18 @@ void waiters_wake_all(struct ell_waiter *wn)
 	}
 }
 
+void waiters_bury(struct ell_waiters *wq)
+{
+	struct ell_waiter *wn, *next;
+
+	/* The stacks on which the nodes lie are there, though nobody runs on them. */
+	for (wn = wq->wq_first; wn; wn = next) {
+		next = wn->wn_next;
+		if (!thread_find(wn->wn_thread))
+			waiters_remove(wq, wn);
+	}
+}
+
 bool waiters_is_valid(const struct ell_waiters *wq)
 {
 	const struct ell_waiter *wn, *prev = NULL;

@@ -57,6 +57,7 @@
 #include "base/lock.h"
 #include "base/panic.h"
 #include "sched/park.h"
+#include "sched/vcpu.h"
 #include "thread/self.h"
 
 struct ell_waiter {
@@ -69,6 +70,17 @@ struct ell_waiter {
 	bool wn_writer;	    /* rwlock.c: it wants to write */
 	bool wn_granted;    /* the state; under the wq_lock of the object that it waits for */
 };
+
+/* Takes those out whose threads did not come along into this process. Locks: wq_lock held. */
+COLD void waiters_bury(struct ell_waiters *wq);
+
+/* The oldest, or NULL. Locks: wq_lock held. */
+static inline struct ell_waiter *waiters_oldest(struct ell_waiters *wq)
+{
+	if (UNLIKELY(runtime.rt_forked))
+		waiters_bury(wq);
+	return wq->wq_first;
+}
 
 static inline bool waiters_empty(const struct ell_waiters *wq)
 {

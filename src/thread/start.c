@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* start.c - main() becomes a thread, or calls one */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +54,9 @@ void start_thread_ends(const struct thread *th, void *result)
 	/* The descriptor may be another thread's before the runtime has ended. */
 	store_relaxed(&call.thread, NULL);
 	call.result = (int)(intptr_t)result;
+	/* The kernel thread that called ell_run() may not exist here. */
+	if (UNLIKELY(runtime.rt_forked))
+		exit(call.result);
 	sched_end();
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exec_test.c - another program is executed, by whichever thread: nothing that was sent is lost, nothing of ours is left */
+/* exec_test.c - another program is executed: nothing that was sent is lost, and nothing of ours is left */
 #include <dirent.h>
 #include <ellula/ellula.h>
 #include <fcntl.h>

@@ -17,6 +17,7 @@
 #include "kport/backend.h"
 #include "kport/op.h"
 #include "kport/uring/uring.h"
+#include "message/message.h"
 #include "sys/sys.h"
 
 /* Newer than the headers of the baseline. */
@@ -106,35 +107,153 @@ static int open_ring(struct io_uring *ring, unsigned *flags)
 	return error;
 }
 
+/* UR, all of whose other fields are 0, gets a ring: 0 or -errno. */
+static int equip(struct uring *ur)
+{
+	unsigned flags;
+	int error = open_ring(&ur->ur_ring, &flags);
+
+	if (error < 0)
+		return error;
+	probe(&ur->ur_ring, flags);
+	ur->ur_defers = flags & IORING_SETUP_DEFER_TASKRUN;
+	ur->ur_flagged = flags & IORING_SETUP_TASKRUN_FLAG;
+	ur->ur_eventfd = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ur->ur_eventfd < 0) {
+		error = -errno;
+		sys.io_uring_queue_exit(&ur->ur_ring);
+		return error;
+	}
+	/* A child would write to the same queues. */
+	io_uring_ring_dontfork(&ur->ur_ring);
+	/* It saves the kernel a look-up; where it fails, the descriptor itself serves. */
+	sys.io_uring_register_ring_fd(&ur->ur_ring);
+	ur->ur_kport.kp_ops = &uring_ops;
+	submit_wake_arm(ur);
+	return 0;
+}
+
 struct uring *ring_create(int *error)
 {
 	struct uring *ur = aligned_alloc(CACHE_LINE, (sizeof(*ur) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
-	unsigned flags;
 
 	*error = -ENOMEM;
 	if (!ur)
 		return NULL;
 	memset(ur, 0, sizeof(*ur));
-	*error = open_ring(&ur->ur_ring, &flags);
+	*error = equip(ur);
 	if (*error < 0) {
 		free(ur);
 		return NULL;
 	}
-	probe(&ur->ur_ring, flags);
-	ur->ur_kport.kp_ops = &uring_ops;
-	ur->ur_defers = flags & IORING_SETUP_DEFER_TASKRUN;
-	ur->ur_flagged = flags & IORING_SETUP_TASKRUN_FLAG;
-	ur->ur_eventfd = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ur->ur_eventfd < 0) {
-		*error = -errno;
-		sys.io_uring_queue_exit(&ur->ur_ring);
-		free(ur);
-		return NULL;
-	}
-	/* It saves the kernel a look-up; where it fails, the descriptor itself serves. */
-	sys.io_uring_register_ring_fd(&ur->ur_ring);
-	submit_wake_arm(ur);
 	return ur;
+}
+
+/*
+ * In the child after a fork a kernel port has no ring until something needs one: most children execute another program.
+ */
+
+static int equip_late(struct kport *kp)
+{
+	struct uring *ur = CONTAINER_OF(kp, struct uring, ur_kport);
+
+	return equip(ur);
+}
+
+static void late_send(struct kport *kp, struct ell_msg *m)
+{
+	int error = equip_late(kp);
+
+	if (error)
+		message_finish(m, error);
+	else
+		submit_send(kp, m);
+}
+
+static void late_flush(struct kport *kp)
+{
+	kport_collect(kp);
+}
+
+static void late_sleep(struct kport *kp, ell_time until)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+
+	/* Without descriptors or memory it looks around now and then, until there are some. */
+	if (equip_late(kp) == 0)
+		reap_sleep(kp, until);
+	else
+		sys.nanosleep(&nap, NULL);
+}
+
+static void late_cancel(struct kport *kp, struct ell_msg *m)
+{
+	panic("a message %p is to be cancelled by kernel port %u, which has none", (const void *)m, kp->kp_number);
+}
+
+/* Nobody sleeps for longer than a nap. */
+static void late_wake(struct kport *target, struct kport *from)
+{
+	(void)target;
+	(void)from;
+}
+
+static struct ell_msg *late_next(struct kport *kp, struct ell_msg *after)
+{
+	(void)kp;
+	(void)after;
+	return NULL;
+}
+
+static bool late_is_behind(const struct kport *kp)
+{
+	(void)kp;
+	return false;
+}
+
+/* A second fork, before there was a ring. */
+static void late_forked(struct kport *kp, struct ell_msg **orphans)
+{
+	(void)kp;
+	(void)orphans;
+}
+
+static void late_destroy(struct kport *kp)
+{
+	free(CONTAINER_OF(kp, struct uring, ur_kport));
+}
+
+static const struct kport_ops late_ops = {
+	.name = "uring",
+	.send = late_send,
+	.cancel = late_cancel,
+	.flush = late_flush,
+	.sleep = late_sleep,
+	.wake = late_wake,
+	.next = late_next,
+	.is_behind = late_is_behind,
+	.forked = late_forked,
+	.destroy = late_destroy,
+};
+
+static void forked(struct kport *kp, struct ell_msg **orphans)
+{
+	struct uring *ur = CONTAINER_OF(kp, struct uring, ur_kport);
+
+	kport_orphans(orphans, kp->kp_long);
+	kport_orphans(orphans, ur->ur_first);
+	/* One that has finished, and whose cancel still waits for room, stands in no other list. */
+	for (struct ell_msg *m = ur->ur_cancels; m; m = m->ms_link) {
+		if (m->ms_mark & MARK_FINISHED) {
+			m->ms_next = *orphans;
+			*orphans = m;
+		}
+	}
+	/* Not io_uring_queue_exit(): the queues were not mapped here. */
+	sys.close(ur->ur_ring.ring_fd);
+	sys.close(ur->ur_eventfd);
+	*ur = (struct uring){.ur_kport = ur->ur_kport};
+	kp->kp_ops = &late_ops;
 }
 
 void ring_destroy(struct uring *ur)
@@ -158,6 +277,7 @@ const struct kport_ops uring_ops = {
 	.wake = submit_wake,
 	.next = submit_next,
 	.is_behind = submit_is_pending,
+	.forked = forked,
 	.destroy = destroy,
 };
 
