@@ -312,11 +312,38 @@ static int any_port_main(void *unused)
 	return 0;
 }
 
+/* Timers of a foreign kernel thread are on the first vCPU's wheel, which may be about to sleep. */
+
+static ell_thread waits_for_timers;
+
+static void use_timers(void *unused)
+{
+	struct ell_msg m;
+
+	(void)unused;
+	ell_msg_init(&m, NULL, NULL);
+	for (unsigned i = 0; i < 4; i++) {
+		ell_msg_nanosleep(&m, any(1, 100) * ELL_USEC);
+		CHECK(ell_msg_do(&m) == 0);
+	}
+	CHECK(ell_unpark(waits_for_timers) == 0);
+}
+
+static int foreign_timer_main(void *unused)
+{
+	(void)unused;
+	waits_for_timers = ell_self();
+	sim_foreign("foreign", use_timers, NULL);
+	ell_park();
+	return 0;
+}
+
 const struct scenario messages[] = {
 	{.name = "revoke", .main_fn = revoke_main, .faults = FAULTS_CALLS},
 	{.name = "again", .main_fn = again_main, .no_helpers = true},
 	{.name = "ports", .main_fn = ports_main},
 	{.name = "upcall", .main_fn = upcall_main},
 	{.name = "wait_any", .main_fn = any_port_main},
+	{.name = "foreign_timer", .main_fn = foreign_timer_main},
 	{.name = NULL},
 };

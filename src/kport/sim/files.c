@@ -258,6 +258,7 @@ ssize_t stream_read(struct sim_file *file, const struct iovec *iov, int count, b
 		sm->sm_reset = false;
 		sm->sm_count = 0;
 		sm->sm_ended = true;
+		file_changed(sm->sm_writer, true);
 		return fail(ECONNRESET);
 	}
 	n = shorten(n < sm->sm_count ? n : sm->sm_count);
@@ -284,7 +285,7 @@ ssize_t stream_write(struct sim_file *file, const struct iovec *iov, int count, 
 	while (done < total) {
 		size_t n = sm->sm_room - sm->sm_count;
 
-		if (!sm->sm_reader || sm->sm_ended)
+		if (!sm->sm_reader || sm->sm_ended || sm->sm_reset)
 			return done ? (ssize_t)done : fail(EPIPE);
 		n = shorten(n < total - done ? n : total - done);
 		if (n == 0) {

@@ -5,8 +5,8 @@
  * An address is a port. A connection is made when somebody listens there, and waits in the listener's queue until it is
  * accepted. What the seed may do beside what it does to all streams: reset a connection.
  *
- * A receive that is told to come back later although something is there (EAGAIN) is followed by an edge, for that is
- * what whoever watches the socket relies on.
+ * A receive that is told to come back later although something is there (EAGAIN), or that leaves something, is followed
+ * by an edge: whoever watches the socket relies on it that a stream which gave less than was asked for is empty.
  */
 #include <errno.h>
 #include <limits.h>
@@ -224,6 +224,12 @@ static void edge_later(void *arg)
 	files_release(arg);
 }
 
+static void promise_edge(struct sim_file *file)
+{
+	file->fl_refs++;
+	world_spawn("edge", ACTOR_KERNEL, world_now() + 1000, edge_later, file);
+}
+
 /* The connection breaks, both ways. */
 static void reset(struct sim_file *file)
 {
@@ -238,6 +244,7 @@ static void reset(struct sim_file *file)
 static ssize_t receive(int fd, const struct iovec *iov, int count, int flags)
 {
 	struct sim_file *file;
+	ssize_t n;
 
 	world_enter();
 	file = socket_of(fd);
@@ -248,11 +255,13 @@ static ssize_t receive(int fd, const struct iovec *iov, int count, int flags)
 	if (world_chance(world_faults.wf_reset))
 		reset(file);
 	if ((flags & MSG_DONTWAIT) && world_chance(world_faults.wf_again)) {
-		file->fl_refs++;
-		world_spawn("edge", ACTOR_KERNEL, world_now() + 1000, edge_later, file);
+		promise_edge(file);
 		return fail(EAGAIN);
 	}
-	return stream_read(file, iov, count, !(flags & MSG_DONTWAIT) && !file->fl_nonblocking, flags & MSG_PEEK);
+	n = stream_read(file, iov, count, !(flags & MSG_DONTWAIT) && !file->fl_nonblocking, flags & MSG_PEEK);
+	if (n > 0 && file->fl_in->sm_count)
+		promise_edge(file);
+	return n;
 }
 
 static ssize_t transmit(int fd, const struct iovec *iov, int count, int flags)
@@ -284,6 +293,14 @@ static ssize_t sim_send(int fd, const void *buf, size_t len, int flags)
 	return transmit(fd, &iov, 1, flags);
 }
 
+static ssize_t sim_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
+			  socklen_t addr_len)
+{
+	(void)addr;
+	(void)addr_len;
+	return sim_send(fd, buf, len, flags);
+}
+
 static ssize_t sim_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	return receive(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
@@ -305,6 +322,7 @@ void net_begin(void)
 	sys.getsockopt = sim_getsockopt;
 	sys.recv = sim_recv;
 	sys.send = sim_send;
+	sys.sendto = sim_sendto;
 	sys.recvmsg = sim_recvmsg;
 	sys.sendmsg = sim_sendmsg;
 }

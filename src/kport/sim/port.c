@@ -6,8 +6,9 @@
  * function that a helper LWP would run (struct op), with the simulated system calls under it, and puts its result into
  * the completion queue of the ring it came from. So replies are late, and in any order.
  *
- * A cancel is a submission of its own, as in io_uring. It names a message by address and generation; when its turn
- * comes it ends the job that waits for ever, or loses, or finds nothing of that name any more.
+ * A cancel is a submission of its own, as in io_uring, and comes before what is sent later. It names a message by
+ * address and generation; when it is submitted it ends the job that waits, or finds one that will not wait any more, or
+ * none of that name.
  *
  * The completion queue is bounded, if the seed says so: what does not fit waits in the kernel, and comes when the LWP
  * enters it again. The submission queue may be refused for a while.
@@ -55,6 +56,7 @@ struct ring {
 	struct kport rg_kport;
 	struct ell_msg *rg_first; /* sent, not submitted: by ms_next and ms_prev */
 	struct ell_msg *rg_last;
+	struct cancel *rg_cancels;
 	struct queue rg_cq;
 	struct queue rg_overflow;
 	uint64_t rg_refuses; /* until this step */
@@ -62,7 +64,9 @@ struct ring {
 	bool rg_woken;
 };
 
+/* A cancel that is to be submitted. */
 struct cancel {
+	struct cancel *next;
 	const struct ell_msg *message;
 	uint32_t gen;
 };
@@ -277,14 +281,32 @@ static void sim_send(struct kport *kp, struct ell_msg *m)
 	list_append_sent(ring_of(kp), m);
 }
 
+static void cancel(const struct cancel *c)
+{
+	for (struct job *job = jobs; job; job = job->jb_next) {
+		if (job->jb_message == c->message && job->jb_gen == c->gen && !job->jb_done) {
+			world_note("kernel: cancels %s %p", op_table[job->jb_op].name, (void *)job->jb_message);
+			job->jb_cancelled = true;
+			world_interrupt(job->jb_actor);
+		}
+	}
+}
+
 static bool submit_all(struct ring *rg)
 {
 	world_enter();
 	if (world_chance(world_faults.wf_refuse))
 		rg->rg_refuses = world_steps() + world_random(200);
-	if (rg->rg_first && rg->rg_refuses > world_steps()) {
+	if ((rg->rg_first || rg->rg_cancels) && rg->rg_refuses > world_steps()) {
 		world_note("the ring takes nothing");
 		return false;
+	}
+	while (rg->rg_cancels) {
+		struct cancel *c = rg->rg_cancels;
+
+		rg->rg_cancels = c->next;
+		cancel(c);
+		free(c);
 	}
 	while (rg->rg_first) {
 		struct ell_msg *m = rg->rg_first;
@@ -293,20 +315,6 @@ static bool submit_all(struct ring *rg)
 		submit(rg, m);
 	}
 	return true;
-}
-
-static void cancel_main(void *arg)
-{
-	const struct cancel *c = arg;
-
-	for (struct job *job = jobs; job; job = job->jb_next) {
-		if (job->jb_message == c->message && job->jb_gen == c->gen && !job->jb_done) {
-			world_note("kernel: cancels %s %p", op_table[job->jb_op].name, (void *)job->jb_message);
-			job->jb_cancelled = true;
-			world_interrupt(job->jb_actor);
-		}
-	}
-	free(arg);
 }
 
 static void sim_cancel(struct kport *kp, struct ell_msg *m)
@@ -322,8 +330,8 @@ static void sim_cancel(struct kport *kp, struct ell_msg *m)
 		return;
 	}
 	c = allocate(sizeof(*c));
-	*c = (struct cancel){m, m->ms_gen};
-	world_spawn("cancel", ACTOR_KERNEL, world_now() + latency(), cancel_main, c);
+	*c = (struct cancel){rg->rg_cancels, m, m->ms_gen};
+	rg->rg_cancels = c;
 }
 
 /* The completion queue. */
@@ -431,7 +439,9 @@ static struct ell_msg *sim_next(struct kport *kp, struct ell_msg *after)
 
 static bool sim_is_behind(const struct kport *kp)
 {
-	return CONTAINER_OF(kp, struct ring, rg_kport)->rg_first != NULL;
+	const struct ring *rg = CONTAINER_OF(kp, struct ring, rg_kport);
+
+	return rg->rg_first || rg->rg_cancels;
 }
 
 static void sim_destroy(struct kport *kp)
