@@ -60,10 +60,7 @@ static bool reply(struct uring *ur, struct replies *rs, struct ell_msg *m, int64
 	struct ell_port *port;
 
 	if (UNLIKELY(m->ms_mark & (MARK_CANCEL_WAITS | MARK_CANCEL_SENT))) {
-		m->ms_result = result;
-		m->ms_mark |= MARK_FINISHED;
-		/* Nobody may think that all is done. */
-		store_relaxed(&ur->ur_kport.kp_outstanding, ur->ur_kport.kp_outstanding + 1);
+		submit_hold(ur, m, result);
 		return false;
 	}
 	port = message_finish_to(m, result);

@@ -242,12 +242,13 @@ static void forked(struct kport *kp, struct ell_msg **orphans)
 
 	kport_orphans(orphans, kp->kp_long);
 	kport_orphans(orphans, ur->ur_first);
-	/* One that has finished, and whose cancel still waits for room, stands in no other list. */
-	for (struct ell_msg *m = ur->ur_cancels; m; m = m->ms_link) {
-		if (m->ms_mark & MARK_FINISHED) {
-			m->ms_next = *orphans;
-			*orphans = m;
-		}
+	/* Those that have finished keep their results. */
+	while (ur->ur_finished) {
+		struct ell_msg *m = ur->ur_finished;
+
+		ur->ur_finished = m->ms_next;
+		m->ms_next = *orphans;
+		*orphans = m;
 	}
 	/* Not io_uring_queue_exit(): the queues were not mapped here. */
 	sys.close(ur->ur_ring.ring_fd);

@@ -142,7 +142,19 @@ void submit_cancel(struct kport *kp, struct ell_msg *m)
 	}
 }
 
-/* The reply of a message that finished while its cancel waited, for room or for an answer. */
+void submit_hold(struct uring *ur, struct ell_msg *m, int64_t result)
+{
+	m->ms_result = result;
+	m->ms_mark |= MARK_FINISHED;
+	m->ms_prev = NULL;
+	m->ms_next = ur->ur_finished;
+	if (ur->ur_finished)
+		ur->ur_finished->ms_prev = m;
+	ur->ur_finished = m;
+	/* Nobody may think that all is done. */
+	store_relaxed(&ur->ur_kport.kp_outstanding, ur->ur_kport.kp_outstanding + 1);
+}
+
 static void finish(struct uring *ur, struct ell_msg *m)
 {
 	/* With its reply a message may be gone; the memory of a watch is not. */
@@ -150,6 +162,14 @@ static void finish(struct uring *ur, struct ell_msg *m)
 	int32_t events = (int32_t)m->ms_result;
 
 	store_relaxed(&ur->ur_kport.kp_outstanding, ur->ur_kport.kp_outstanding - 1);
+	if (m->ms_prev)
+		m->ms_prev->ms_next = m->ms_next;
+	else
+		ur->ur_finished = m->ms_next;
+	if (m->ms_next)
+		m->ms_next->ms_prev = m->ms_prev;
+	m->ms_next = NULL;
+	m->ms_prev = NULL;
 	message_finish(m, m->ms_result);
 	if (UNLIKELY(watch))
 		kport_above.event(m, events);

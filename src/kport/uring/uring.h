@@ -15,7 +15,8 @@ struct uring {
 	struct io_uring ur_ring;
 	struct ell_msg *ur_first; /* sent, but there was no room in the ring: by ms_next and ms_prev */
 	struct ell_msg *ur_last;
-	struct ell_msg *ur_cancels; /* to be cancelled, the same: by ms_link, finished or not */
+	struct ell_msg *ur_cancels;  /* to be cancelled, the same: by ms_link, finished or not */
+	struct ell_msg *ur_finished; /* waiting for what their cancels come to: by ms_next and ms_prev, newest first */
 	bool ur_reaping;
 	bool ur_deaf;	     /* foreign threads cannot wake the LWP before submit_wake_arm() has room */
 	bool ur_defers;	     /* completions appear only when the LWP enters the kernel */
@@ -55,6 +56,9 @@ void submit_wake_foreign(const struct uring *to);
 
 /* Fills the ring with what waited for room. */
 void submit_backlog(struct uring *ur);
+
+/* M has finished with RESULT, but its cancel waits, for room or for an answer: the reply comes after that. */
+void submit_hold(struct uring *ur, struct ell_msg *m, int64_t result);
 
 /* The kernel has looked for a message to cancel it, and said RES. */
 void submit_cancelled(struct uring *ur, struct ell_msg *m, int32_t res);
