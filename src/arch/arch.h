@@ -7,6 +7,8 @@
  *	cpu.h		arch_pause() and the inline halves of what is declared here
  *	switch.S	arch_switch() and the first frame of a thread, with CFI
  *	context.c	arch_context_make(), and the discovery of what the CPU can do
+ *	interrupt.S	the way back from a function that was called in the middle of another one
+ *	interrupt.c	the way there
  */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
@@ -34,6 +36,31 @@ void arch_probe(void);
 
 /* Names of what arch_probe() found, for people. */
 const char *arch_describe(void);
+
+/*
+ * CONTEXT, the third argument of a signal handler, will go on with arch_interrupted(FRAME) on the stack that it was on
+ * (or, if TOP is not NULL, on the one that ends there), and afterwards where it was: the frame holds a copy of CONTEXT
+ * and of the siginfo_t INFO (may be NULL), shaped as the kernel's own. Between the return of arch_interrupted() and the
+ * end, the calling thread's cr_depth becomes 0. It may be another LWP that gets there. Context: S.
+ */
+void arch_interrupt(void *context, const void *info, void *top);
+
+/*
+ * CONTEXT is past the end of arch_interrupted(), on its way back: true, and arch_interrupted() will be called once
+ * more. Context: S.
+ */
+bool arch_interrupt_again(void *context);
+
+/* Set once, at the start. Called at depth 1. */
+extern void (*arch_interrupted)(void *frame);
+
+/* What is in a frame; INFO has si_signo 0 if there was none. */
+void *arch_frame_context(void *frame);
+void *arch_frame_info(void *frame);
+
+/* Where CONTEXT is. */
+uintptr_t arch_context_pc(const void *context);
+uintptr_t arch_context_sp(const void *context);
 
 #include "cpu.h"
 

@@ -41,6 +41,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/panic.h"
@@ -232,10 +233,13 @@ bool fd_forget(int fd)
 
 void fd_flush(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
+	struct lwp *lw;
 
+	guard_enter();
+	lw = arch_lwp_or_null();
 	if (lw)
 		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	guard_leave();
 }
 
 /* Makes the watch ready to be sent: false if it is out, or cannot be used now (*STUCK). */

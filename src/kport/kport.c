@@ -186,6 +186,15 @@ void kport_wake(struct kport *kp)
 		kp->kp_ops->wake(kp, kport_above.self());
 }
 
+void kport_wake_from_handler(struct kport *kp)
+{
+	uint32_t asleep = KPORT_ASLEEP;
+
+	/* ORD kport-2: pairs with ORD kport-1 in sched/idle.c */
+	if (load_seq_cst(&kp->kp_sleep) == KPORT_ASLEEP && cas_seq_cst(&kp->kp_sleep, &asleep, KPORT_WOKEN))
+		kp->kp_ops->wake(kp, NULL);
+}
+
 bool kport_is_posted(const struct kport *kp)
 {
 	return load_seq_cst(&kp->kp_sent) || load_seq_cst(&kp->kp_revoked);

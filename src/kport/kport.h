@@ -179,6 +179,9 @@ void kport_revoke(struct kport *kp, struct ell_msg *m);
 /* Ends the sleep of KP, if it sleeps. Who posted something calls it afterwards. Context: T V F. */
 void kport_wake(struct kport *kp);
 
+/* The same, by a write only: what it interrupts may be at work on a ring. Context: any. */
+void kport_wake_from_handler(struct kport *kp);
+
 /* Takes over what others posted. Context: V T, on its LWP. */
 void kport_collect(struct kport *kp);
 

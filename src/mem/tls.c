@@ -39,6 +39,7 @@
 
 #include "arch/arch.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/panic.h"
 #include "mem/tls_layout.h"
 
@@ -115,17 +116,31 @@ static void renew_part(char *variables, const char *image, size_t image_size, si
 	memset(variables + images_end, 0, to - images_end);
 }
 
-/* All variables but the word that tells whether the calling thread is one of ours: a signal handler may ask. */
+/*
+ * All variables but two words: whether the calling thread is one of ours, and that it is not to be interrupted now. A
+ * signal handler may ask.
+ */
 static void renew(char *variables, const char *image, size_t image_size, size_t size)
 {
-	size_t word = arch_tls() + arch_lwp_offset() - (uintptr_t)variables;
+	size_t lwp = arch_tls() + arch_lwp_offset() - (uintptr_t)variables;
+	size_t guard = (uintptr_t)&ell_critical_self - (uintptr_t)variables;
+	size_t kept[] = {lwp < guard ? lwp : guard, lwp < guard ? guard : lwp};
+	size_t from = 0;
 
-	if (word < size) {
-		renew_part(variables, image, image_size, 0, word);
-		renew_part(variables, image, image_size, word + sizeof(uintptr_t), size);
-	} else {
-		renew_part(variables, image, image_size, 0, size);
+	for (size_t i = 0; i < ARRAY_SIZE(kept) && kept[i] < size; i++) {
+		renew_part(variables, image, image_size, from, kept[i]);
+		from = kept[i] + sizeof(uintptr_t);
 	}
+	renew_part(variables, image, image_size, from, size);
+}
+
+_Static_assert(sizeof(ell_critical_self) == sizeof(uintptr_t), "renew() leaves out two words of one size");
+
+void tls_guard(uintptr_t tp)
+{
+	struct ell_critical *word = (void *)(tp + ((uintptr_t)&ell_critical_self - arch_tls()));
+
+	*word = (struct ell_critical){.cr_depth = 1};
 }
 
 static int renew_module(struct dl_phdr_info *info, size_t size, void *arg)

@@ -16,6 +16,9 @@ const char *tls_describe(void);
 /* A new block: the thread pointer for it, or 0 without memory. Context: T F. */
 uintptr_t tls_create(void);
 
+/* Who begins on the block TP is not to be interrupted before it says so (base/guard.h). Context: T F. */
+void tls_guard(uintptr_t tp);
+
 /*
  * At the beginning of a thread that runs on its block: what a thread of the C library's own does. USED: another thread
  * had the block before; its variables get their first values again, but the C library keeps its caches. Context: T.

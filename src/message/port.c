@@ -47,6 +47,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/panic.h"
 #include "message/message.h"
 
@@ -139,10 +140,12 @@ static void call(struct ell_port *port)
 
 COLD static void push_and_call(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
 {
+	guard_enter();
 	fetch_add_acq_rel(&port->pt_calls, 1);
 	if (push(port, newest, oldest) == 0)
 		call(port);
 	fetch_sub_acq_rel(&port->pt_calls, 1);
+	guard_leave();
 }
 
 void port_push_chain(struct ell_port *port, struct ell_msg *newest, struct ell_msg *oldest)
@@ -217,29 +220,35 @@ static bool receive_request(struct ell_msg *m)
 
 struct ell_msg *port_take(struct ell_port *port)
 {
-	struct ell_msg *m;
+	struct ell_msg *m = NULL;
 
-	while (port->pt_first || collect(port)) {
+	guard_enter();
+	while (!m && (port->pt_first || collect(port))) {
 		m = port->pt_first;
 		unlink_collected(port, m);
 		if (message_state(m) == MESSAGE_REPLIED)
 			message_taken(m);
 		else if (!receive_request(m))
-			continue;
-		return m;
+			m = NULL;
 	}
-	return NULL;
+	guard_leave();
+	return m;
 }
 
 bool port_take_this(struct ell_port *port, struct ell_msg *m)
 {
+	bool is_there;
+
+	guard_enter();
 	collect(port);
 	/* Before it is replied its links belong to who works on it. */
-	if (message_state(m) != MESSAGE_REPLIED || (!m->ms_prev && port->pt_first != m))
-		return false;
-	unlink_collected(port, m);
-	message_taken(m);
-	return true;
+	is_there = message_state(m) == MESSAGE_REPLIED && (m->ms_prev || port->pt_first == m);
+	if (is_there) {
+		unlink_collected(port, m);
+		message_taken(m);
+	}
+	guard_leave();
+	return is_there;
 }
 
 bool port_wait_begin(struct ell_port *port, uint64_t ticket)

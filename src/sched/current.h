@@ -15,13 +15,15 @@ void thread_misplaced(void) __attribute__((noreturn, cold));
 /* The caller: a user thread, or a foreign one. Scheduler context (an upcall's) aborts. Context: T F. */
 static inline struct thread *thread_current(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
+	struct thread *th;
 
-	if (UNLIKELY(!lw))
+	if (UNLIKELY(!arch_lwp_or_null()))
 		return thread_foreign();
-	if (UNLIKELY(!lw->lw_current))
+	/* Not by way of the LWP: an upcall may come between two steps, and bring the caller to another one. */
+	th = arch_thread();
+	if (UNLIKELY(!th))
 		thread_misplaced();
-	return lw->lw_current;
+	return th;
 }
 
 /* Ends as expired the sleep that no waker has ended before. Context: V. */

@@ -22,7 +22,9 @@
  *
  * Can it end the wrong sleep? The number of the sleep is read before and after th_until (acquire, ORD deadline-2). The
  * thread writes number, deadline, ELL_FOREVER, number, ... in this order, so between two equal numbers there is this
- * sleep's deadline or none. The ticket that is made of it ends that sleep or nothing.
+ * sleep's deadline or none. The ticket that is made of it ends that sleep or nothing. A
+ * sleep in which an upcall has slept goes on with its number, but not with the same count of sleeps, which is compared,
+ * too.
  */
 #include "sched/deadline.h"
 
@@ -55,14 +57,16 @@ ell_time deadline_due(uint64_t *what, ell_time now)
 {
 	const struct thread *th;
 	park_ticket before;
+	uint64_t sleeps;
 	ell_time until;
 
 	if (!(*what & 1))
 		return 0; /* a message */
 	th = thread_at((uint32_t)(*what >> 1));
+	sleeps = load_acquire(&th->th_sleeps);
 	before = park_latest(th);
 	until = load_acquire(&th->th_until); /* ORD deadline-2: pairs with ORD deadline-1 */
-	if (park_latest(th) != before)
+	if (park_latest(th) != before || load_relaxed(&th->th_sleeps) != sleeps)
 		return now + 1;
 	if (until > now)
 		return until; /* ELL_FOREVER among them */

@@ -21,6 +21,7 @@
 #include <linux/futex.h>
 
 #include "base/atomic.h"
+#include "base/guard.h"
 #include "kport/helper.h"
 #include "kport/kport.h"
 #include "message/message.h"
@@ -219,14 +220,17 @@ void end_linger(struct lwp *lw)
 
 void end_rest(int64_t ns)
 {
-	struct lwp *lw = arch_lwp_or_null();
 	const struct timespec ts = {.tv_nsec = ns};
+	struct lwp *lw;
 
+	guard_enter();
+	lw = arch_lwp_or_null();
 	/* In an upcall the ring may be in the middle of being emptied. */
 	if (!lw || (lw->lw_current && lw->lw_current->th_upcalls)) {
 		sys.nanosleep(&ts, NULL);
-		return;
+	} else {
+		lw->lw_kport->kp_ops->sleep(lw->lw_kport, ell_after(ns));
+		end_answer(lw);
 	}
-	lw->lw_kport->kp_ops->sleep(lw->lw_kport, ell_after(ns));
-	end_answer(lw);
+	guard_leave();
 }

@@ -5,6 +5,7 @@
 
 #include "base/panic.h"
 #include "sched/current.h"
+#include "sched/interrupt.h"
 #include "sys/sys.h"
 
 /*
@@ -37,6 +38,8 @@ COLD static struct thread *adopt(void)
 	if (!th)
 		panic("no memory for the descriptor of a foreign thread");
 	/* The kernel's name for it fits. */
+	th->th_tid = sys.gettid();
+	interrupt_allow();
 	sys.prctl(PR_GET_NAME, (unsigned long)(uintptr_t)th->th_name);
 	pthread_once(&once, make_key);
 	pthread_setspecific(at_exit, th);

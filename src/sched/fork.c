@@ -32,6 +32,7 @@
 #include <errno.h>
 
 #include "base/atomic.h"
+#include "base/guard.h"
 #include "base/lock.h"
 #include "kport/helper.h"
 #include "kport/kport.h"
@@ -40,6 +41,7 @@
 #include "sched/current.h"
 #include "sched/deadline.h"
 #include "sched/end.h"
+#include "sched/interrupt.h"
 #include "sched/sched.h"
 #include "sched/send.h"
 
@@ -62,9 +64,13 @@ static void unlock_wheels(void)
 
 void sched_fork_prepare(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
-	struct thread *th = lw ? lw->lw_current : thread_foreign();
+	struct thread *th;
+	struct lwp *lw;
 
+	/* No upcall comes in between, and brings us to another LWP. */
+	guard_enter();
+	lw = arch_lwp_or_null();
+	th = lw ? lw->lw_current : thread_foreign();
 	end_hold(ell_after(HOLD_NS));
 	kport_shut(true);
 	helper_hold();
@@ -90,6 +96,7 @@ void sched_fork_parent(void)
 	helper_release();
 	kport_shut(false);
 	end_release();
+	guard_leave();
 }
 
 static bool is_any(uint64_t what)
@@ -189,6 +196,7 @@ void sched_fork_child(void)
 	struct ell_msg *orphans = NULL;
 
 	restore_tls();
+	interrupt_forked(lw);
 	kport_shut(false);
 	thread_each(bury, forker);
 	for (unsigned i = 0; i < runtime.rt_count; i++) {
@@ -206,4 +214,5 @@ void sched_fork_child(void)
 	if (!lw)
 		send_disconnect();
 	reply_to_orphans(orphans);
+	guard_leave();
 }

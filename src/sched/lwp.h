@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "arch/arch.h"
 #include "base/compiler.h"
@@ -29,6 +30,9 @@ struct lwp {
 	size_t lw_stack_size;
 	pthread_t lw_pthread; /* written at its start */
 	int lw_number;
+	pid_t lw_tid;
+	uint32_t lw_kicked; /* a kick is on its way: who kicks sets, its signal handler clears */
+	uint32_t lw_held;   /* the stop at whose end it waits, or 0: others read */
 } CACHE_ALIGNED;
 
 _Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");

@@ -56,6 +56,22 @@ bool park_cancel(park_ticket ticket);
  */
 bool park_commit(park_ticket ticket, enum park_why why, ell_time until);
 
+/* How a sleep ended. */
+enum park_end { PARK_EXPIRED, PARK_WOKEN, PARK_INTERRUPTED };
+
+/*
+ * The same. OPEN: when something is wanted of the thread (sched/interrupt.h), the sleep ends as interrupted, and what
+ * is wanted has been done when this returns. Otherwise it is done in the middle of the sleep.
+ */
+enum park_end park_commit_open(park_ticket ticket, enum park_why why, ell_time until, bool open);
+
+/*
+ * TH, if it sleeps, runs for what is wanted of it, and sleeps on: true. False: it does not sleep, or not yet.
+ * Context: T V F.
+ */
+struct thread;
+bool park_interrupt(struct thread *th);
+
 /*
  * Ends the sleep TICKET: true, if this call did it; false if it is over or another call did. True comes once per
  * ticket. The thread may be gone when this returns. Context: T V F.

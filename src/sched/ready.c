@@ -14,6 +14,7 @@
 #include "sched/sched.h"
 
 #include "base/atomic.h"
+#include "base/guard.h"
 #include "kport/kport.h"
 
 void sched_post(struct vcpu *vc, struct thread *th)
@@ -65,7 +66,7 @@ static bool is_asleep(const struct vcpu *vc)
 	return load_relaxed(&vc->vc_lwp->lw_kport->kp_sleep) == KPORT_ASLEEP;
 }
 
-void sched_ready(struct thread *th, enum ready_where where)
+static void ready(struct thread *th, enum ready_where where)
 {
 	struct lwp *lw = arch_lwp_or_null();
 	struct vcpu *vc;
@@ -97,4 +98,11 @@ void sched_ready(struct thread *th, enum ready_where where)
 		if (!runtime.rt_solo && lw->lw_current)
 			sched_wake_idle();
 	}
+}
+
+void sched_ready(struct thread *th, enum ready_where where)
+{
+	guard_enter();
+	ready(th, where);
+	guard_leave();
 }

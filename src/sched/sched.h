@@ -3,6 +3,8 @@
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
 
+#include "base/atomic.h"
+#include "base/guard.h"
 #include "sched/thread.h"
 #include "sched/vcpu.h"
 
@@ -32,6 +34,15 @@ void sched_yield_self(void);
 
 /* The rounds of an LWP, until the runtime ends. Context: V. */
 void sched_loop(struct lwp *lw);
+
+/* TH runs again, and was at DEPTH (base/guard.h) when it left. Context: T, TH itself. */
+static inline void sched_arrived(const struct thread *th, uint32_t depth)
+{
+	ell_critical_self.cr_depth = depth;
+	/* What others want of it, they write before they look where it runs: see sched/interrupt.c. */
+	if (UNLIKELY(load_relaxed(&th->th_wanted)))
+		ell_critical_self.cr_due = 1;
+}
 
 /* What a context that has just been switched to does about the thread that ran before, which may be NULL. */
 void sched_finish_previous(struct thread *previous);
@@ -66,6 +77,9 @@ extern void (*sched_lwp_begins)(void);
 /* What the life room does when the runtime has started, and on the first LWP, when that of ell_run() has ended. */
 extern void (*sched_begun)(void);
 extern void (*sched_ending)(void);
+
+/* The calling kernel thread is no LWP any more. */
+void lwp_resign(void);
 
 /* The address of errno in the TLS that is in use now. */
 int *lwp_errno(void);

@@ -13,6 +13,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/lock.h"
 #include "kport/helper.h"
 #include "kport/kport.h"
@@ -56,7 +57,7 @@ void sched_expire(uint64_t what)
 		message_finish((struct ell_msg *)(uintptr_t)what, 0);
 }
 
-static int send(struct ell_msg *m)
+static int send_guarded(struct ell_msg *m)
 {
 	const struct op *row = &op_table[m->ms_op];
 	struct lwp *lw = arch_lwp_or_null();
@@ -81,8 +82,19 @@ static int send(struct ell_msg *m)
 	return 0;
 }
 
+static int send(struct ell_msg *m)
+{
+	int error;
+
+	guard_enter();
+	error = send_guarded(m);
+	guard_leave();
+	return error;
+}
+
 static void revoke(struct ell_msg *m)
 {
+	guard_enter();
 	if (op_table[m->ms_op].class == OP_TIME) {
 		if (timer_stop(m->ms_home, timer_of(m)))
 			message_reply(m, -ECANCELED);
@@ -93,6 +105,7 @@ static void revoke(struct ell_msg *m)
 	} else {
 		kport_revoke(m->ms_home, m);
 	}
+	guard_leave();
 }
 
 /* What is sent from now on. */

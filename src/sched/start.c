@@ -15,6 +15,7 @@
 #include "sched/current.h"
 #include "sched/deadline.h"
 #include "sched/end.h"
+#include "sched/interrupt.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/send.h"
@@ -64,6 +65,12 @@ NOINLINE int *lwp_errno(void)
 	return &errno;
 }
 
+void lwp_resign(void)
+{
+	arch_lwp_set(NULL);
+	ell_critical_self.cr_depth = 0;
+}
+
 /* The calling kernel thread becomes LWP number NUMBER: 0 or -errno. */
 static int become_lwp(unsigned number)
 {
@@ -77,6 +84,7 @@ static int become_lwp(unsigned number)
 		.lw_tls = arch_tls(),
 		.lw_kernel_tls = arch_tls(),
 		.lw_pthread = pthread_self(),
+		.lw_tid = sys.gettid(),
 		.lw_number = (int)number,
 	};
 	note_stack(lw);
@@ -86,14 +94,17 @@ static int become_lwp(unsigned number)
 		return error;
 	lw->lw_vcpu->vc_lwp = lw;
 	arch_lwp_set(lw);
+	/* Scheduler context: nobody interrupts that. */
+	ell_critical_self.cr_depth = 1;
 	sched_lwp_begins();
+	interrupt_allow();
 	return 0;
 }
 
 /* The start has failed: the calling kernel thread is no LWP any more. */
 static void leave_lwp(struct lwp *lw)
 {
-	arch_lwp_set(NULL);
+	lwp_resign();
 	if (lw->lw_kport)
 		lw->lw_kport->kp_ops->destroy(lw->lw_kport);
 	lw->lw_kport = NULL;
@@ -126,7 +137,7 @@ static void *lwp_main(void *arg)
 	}
 	sched_loop(&lwps[number]);
 	end_linger(&lwps[number]);
-	arch_lwp_set(NULL);
+	lwp_resign();
 	return NULL;
 }
 
@@ -226,6 +237,7 @@ int sched_start(struct lwp **self)
 	if (!allocate(count))
 		return -ENOMEM;
 	kport_above.self = own_kport;
+	interrupt_start();
 	runtime.rt_solo = count == 1;
 	runtime.rt_migrate = count > 1 && getenv("ELLULA_MIGRATE");
 	error = become_lwp(0);

@@ -15,10 +15,12 @@
  * errno copied.
  */
 #include "base/atomic.h"
+#include "base/guard.h"
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "sched/current.h"
 #include "sched/end.h"
+#include "sched/interrupt.h"
 #include "sched/runq.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
@@ -65,7 +67,8 @@ void sched_leave(struct thread *th)
 {
 	struct lwp *lw = arch_lwp();
 	struct vcpu *vc = lw->lw_vcpu;
-	struct thread *next = NULL;
+	struct thread *self = th, *next = NULL;
+	uint32_t depth = ell_critical_self.cr_depth;
 
 	vc->vc_switches++;
 	if (!th->th_tls)
@@ -88,6 +91,7 @@ void sched_leave(struct thread *th)
 		th = arch_switch(&th->th_ctx, &lw->lw_ctx, th);
 	}
 	sched_finish_previous(th);
+	sched_arrived(self, depth);
 }
 
 /* Runs TH until some thread comes back to the scheduler: that one. */
@@ -103,17 +107,20 @@ static struct thread *run(struct lwp *lw, struct thread *th)
 void sched_yield_self(void)
 {
 	struct thread *th = arch_thread();
-	struct vcpu *vc = vcpu_self();
+	struct vcpu *vc;
 
 	if (UNLIKELY(!th || th->th_upcalls))
 		thread_misplaced();
+	guard_enter();
+	vc = vcpu_self();
 	/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
 	if (vc->vc_turns > 0 && runq_is_empty(vc)) {
 		vc->vc_turns--;
-		return;
+	} else {
+		th->th_leave = LEAVE_YIELD;
+		sched_leave(th);
 	}
-	th->th_leave = LEAVE_YIELD;
-	sched_leave(th);
+	guard_leave();
 }
 
 /* A round: what others posted, what is due, what the kernel has finished; then a thread, if any is ready. */
@@ -142,8 +149,10 @@ static struct thread *next_of_round(struct lwp *lw)
 void sched_loop(struct lwp *lw)
 {
 	while (!load_acquire(&runtime.rt_ended)) {
-		struct thread *th = next_of_round(lw);
+		struct thread *th;
 
+		interrupt_point();
+		th = next_of_round(lw);
 		if (th)
 			sched_finish_previous(run(lw, th));
 		else

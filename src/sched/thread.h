@@ -6,6 +6,7 @@
 #include <ellula/thread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "arch/arch.h"
 #include "mem/slot.h"
@@ -23,6 +24,9 @@ enum thread_kind {
 /* What whoever comes after this thread on its LWP has to do with it (sched/switch.c). */
 enum thread_leave { LEAVE_YIELD, LEAVE_PARK, LEAVE_EXIT, LEAVE_GONE };
 
+/* So many upcalls may run in sleeps that upcalls began in sleeps; further ones wait for the end of the innermost. */
+enum { THREAD_OUTER_MAX = 4 };
+
 /*
  * A thread descriptor. Its memory is never used for anything else, even when the thread is gone: an unpark that comes
  * too late finds th_wait, and in it that the sleep is over.
@@ -32,6 +36,7 @@ struct thread {
 	struct arch_context th_ctx; /* while it does not run */
 	uintptr_t th_tls;	    /* its thread pointer; 0: that of the LWP */
 	uint64_t th_wait;	    /* see sched/park.c */
+	uint64_t th_sleeps;	    /* the number of its last sleep: itself */
 	struct thread *th_next;	    /* in a run queue or an inbox */
 	struct vcpu *th_vcpu;	    /* the only one that may run it, or NULL: fixed when it starts */
 	struct vcpu *th_last;	    /* the one that ran it last, for wakers that are none */
@@ -41,8 +46,19 @@ struct thread {
 	uint8_t th_why;		    /* enum park_why: itself */
 	bool th_tls_used;	    /* a thread has run on th_tls before */
 	uint32_t th_upcalls;	    /* that it is in: then it must not wait. Itself */
-	ell_thread th_id;	    /* 0: nobody's */
-	uint64_t th_uses;	    /* how often the descriptor was taken */
+	uint32_t th_held;	    /* of a foreign thread: as lw_held */
+	pid_t th_tid;		    /* of a foreign thread */
+	bool th_futex;		    /* a foreign thread is asleep on its futex, or about to: itself */
+	uint32_t th_wanted; /* somebody wants to interrupt it: see sched/interrupt.c. Anybody sets, itself clears */
+	ell_thread th_id;   /* 0: nobody's */
+	uint64_t th_uses;   /* how often the descriptor was taken */
+
+	/* Sleeps in which an upcall runs, from the outermost on: see sched/park.c. */
+	uint32_t th_outer_lock;
+	uint32_t th_outer_count; /* also read without the lock */
+	uint64_t th_outer[THREAD_OUTER_MAX];
+	const char *th_outer_at[THREAD_OUTER_MAX]; /* on the stack */
+	bool th_open;				   /* an upcall may run in its sleep; itself, before it leaves */
 
 	ell_time th_until;	/* the deadline of its sleep, or ELL_FOREVER: itself; read when th_timer is due */
 	struct wheel *th_wheel; /* where th_timer was armed last, or NULL: itself */

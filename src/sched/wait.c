@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "message/message.h"
@@ -23,25 +24,27 @@
 /* Submits and collects, and ends the sleeps that are over, if the caller is on an LWP. */
 static void flush(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
+	struct lwp *lw;
 
-	if (!lw)
-		return;
-	if (timer_next(&lw->lw_vcpu->vc_wheel) != ELL_FOREVER)
-		timer_run(&lw->lw_vcpu->vc_wheel, ell_now(), sched_expire);
-	lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	guard_enter();
+	lw = arch_lwp_or_null();
+	if (lw) {
+		if (timer_next(&lw->lw_vcpu->vc_wheel) != ELL_FOREVER)
+			timer_run(&lw->lw_vcpu->vc_wheel, ell_now(), sched_expire);
+		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	}
+	guard_leave();
 }
 
 static void flush_if_alone(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
-	struct vcpu *vc;
+	struct lwp *lw;
 
-	if (!lw)
-		return;
-	vc = lw->lw_vcpu;
-	if (runq_is_empty(vc))
+	guard_enter();
+	lw = arch_lwp_or_null();
+	if (lw && runq_is_empty(lw->lw_vcpu))
 		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	guard_leave();
 }
 
 /* Waits for a message without port: false if UNTIL passed first. */
@@ -144,7 +147,7 @@ static ell_thread receiver(void)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	return lw && !lw->lw_current ? ~UINT64_C(0) - (unsigned)lw->lw_number : thread_current()->th_id;
+	return lw && !arch_thread() ? ~UINT64_C(0) - (unsigned)lw->lw_number : thread_current()->th_id;
 }
 
 EXPORT struct ell_msg *ell_port_get(struct ell_port *port)

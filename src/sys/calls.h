@@ -119,6 +119,9 @@
 	CALL(int, sigaction, (int number, const struct sigaction *now, struct sigaction *before),                      \
 	     (number, now, before))                                                                                    \
 	CALL(int, sigaltstack, (const stack_t *now, stack_t *before), (now, before))                                   \
+	CALL(pid_t, getpid, (void), ())                                                                                \
+	CALL(int, tgkill, (pid_t pid, pid_t tid, int number), (pid, tid, number))                                      \
+	CALL(int, membarrier, (int command), (command))                                                                \
 	CALL(int, raise, (int number), (number))                                                                       \
 	/* rings, from birth to death */                                                                               \
 	CALL(int, io_uring_queue_init_params, (unsigned entries, struct io_uring *ring, struct io_uring_params *p),    \

@@ -54,6 +54,16 @@ static int with_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 	return (int)syscall(SYS_waitid, type, id, info, options, NULL);
 }
 
+static int with_membarrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
+static int with_tgkill(pid_t pid, pid_t tid, int number)
+{
+	return (int)syscall(SYS_tgkill, pid, tid, number);
+}
+
 static pid_t with_gettid(void)
 {
 	return (pid_t)syscall(SYS_gettid);
@@ -67,6 +77,8 @@ static pid_t with_gettid(void)
 #define process_madvise with_process_madvise
 #define waitid with_waitid
 #define gettid with_gettid
+#define membarrier with_membarrier
+#define tgkill with_tgkill
 
 #define REAL(type, name, parameters, arguments) name,
 

@@ -6,6 +6,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "base/panic.h"
 #include "mem/tls.h"
 #include "sched/current.h"
@@ -62,6 +63,8 @@ static void thread_main(void *previous)
 	else if (!th->th_vcpu)
 		store_relaxed(&th->th_vcpu, vcpu_self());
 	th->th_tls_used = true;
+	sched_arrived(th, 1);
+	guard_leave();
 	ell_exit(th->th_fn(th->th_arg));
 }
 
@@ -107,6 +110,8 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 	th->th_arg = arg;
 	store_relaxed(&th->th_join, join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE));
 	thread_name_copy(th, attr->name ? attr->name : "thread");
+	if (th->th_tls)
+		tls_guard(th->th_tls);
 	arch_context_make(&th->th_ctx, stack_top(th), thread_main);
 	sanitizer_thread_begin(th);
 	*made = th;
@@ -121,7 +126,7 @@ static struct vcpu *next_vcpu(void)
 	return &runtime.rt_vcpus[fetch_add_relaxed(&turn, 1) % runtime.rt_count];
 }
 
-EXPORT int ell_create(ell_thread *thread, const struct ell_attr *attr, void *(*fn)(void *), void *arg)
+static inline int create(ell_thread *thread, const struct ell_attr *attr, void *(*fn)(void *), void *arg)
 {
 	static const struct ell_attr defaults = {
 		.stack_size = ELL_STACK_DEFAULT, .guard_size = PAGE, .vcpu = ELL_VCPU_ANY, .tls = ELL_TLS_PRIVATE};
@@ -144,6 +149,16 @@ EXPORT int ell_create(ell_thread *thread, const struct ell_attr *attr, void *(*f
 	return 0;
 }
 
+EXPORT int ell_create(ell_thread *thread, const struct ell_attr *attr, void *(*fn)(void *), void *arg)
+{
+	int error;
+
+	guard_enter();
+	error = create(thread, attr, fn, arg);
+	guard_leave();
+	return error;
+}
+
 EXPORT void ell_exit(void *result)
 {
 	struct thread *th = thread_current();
@@ -154,6 +169,7 @@ EXPORT void ell_exit(void *result)
 						 : "is a foreign kernel thread");
 	if (th->th_tls)
 		tls_leave();
+	guard_enter();
 	start_thread_ends(th, result);
 	deadline_forget(th);
 	th->th_result = result;

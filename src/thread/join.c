@@ -21,6 +21,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/guard.h"
 #include "sched/current.h"
 #include "sched/sanitizer.h"
 #include "sched/vcpu.h"
@@ -76,7 +77,9 @@ static int take_result(struct thread *th, ell_thread id, void **result)
 		return ESRCH;
 	if (result)
 		*result = th->th_result;
+	guard_enter();
 	thread_give(th, own_cache());
+	guard_leave();
 	return 0;
 }
 

@@ -14,13 +14,7 @@
  */
 static inline ell_thread thread_self(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
-
-	if (UNLIKELY(!lw))
-		return thread_foreign()->th_id;
-	if (UNLIKELY(!lw->lw_current))
-		thread_misplaced();
-	return lw->lw_current->th_id;
+	return thread_current()->th_id;
 }
 
 #endif

@@ -80,14 +80,14 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 	error = thread_create(&call.thread, &attr, run_main, NULL);
 	if (error) {
 		sched_end();
-		arch_lwp_set(NULL);
+		lwp_resign();
 		return -error;
 	}
 	sched_ready(call.thread, READY_LAST);
 	sched_loop(lw);
 	sched_ending();
 	end_gone(lw);
-	arch_lwp_set(NULL);
+	lwp_resign();
 	return call.result;
 }
 
@@ -114,6 +114,7 @@ static bool separate_tls(struct lwp *lw, struct thread *th)
 	lw->lw_tls = tls_create();
 	if (!lw->lw_tls)
 		return false;
+	tls_guard(lw->lw_tls);
 	arch_tls_set(lw->lw_tls);
 	lw->lw_errno = lwp_errno();
 	arch_tls_set(own);
@@ -137,7 +138,7 @@ EXPORT int ell_init(void)
 	scheduler_slot = stacks ? thread_take(stacks, lw->lw_vcpu->vc_slots, THREAD_USER) : NULL;
 	if (!th || !scheduler_slot || !separate_tls(lw, th)) {
 		sched_end();
-		arch_lwp_set(NULL);
+		lwp_resign();
 		return -ENOMEM;
 	}
 	scheduler_slot->th_id = 0;
@@ -150,5 +151,6 @@ EXPORT int ell_init(void)
 	arch_context_make(&lw->lw_ctx, (char *)((uintptr_t)scheduler_slot->th_stack_high & ~(uintptr_t)15), scheduler);
 	sanitizer_adopt(th, lw);
 	lw->lw_current = th;
+	guard_leave();
 	return 0;
 }
