@@ -50,7 +50,7 @@ static int iov_after(struct iovec *rest, const struct iovec *iov, int count, siz
 			skip -= iov[i].iov_len;
 			continue;
 		}
-		rest[n].iov_base = (char *)iov[i].iov_base + skip;
+		rest[n].iov_base = (void *)((uintptr_t)iov[i].iov_base + skip);
 		rest[n++].iov_len = iov[i].iov_len - skip;
 		skip = 0;
 	}

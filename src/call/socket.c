@@ -298,7 +298,7 @@ static struct msghdr msg_after(const struct msghdr *msg, size_t skip, struct iov
 			skip -= part.iov_len;
 			continue;
 		}
-		part.iov_base = (char *)part.iov_base + skip;
+		part.iov_base = (void *)((uintptr_t)part.iov_base + skip);
 		part.iov_len -= skip;
 		skip = 0;
 		iov[n++] = part;

@@ -27,6 +27,12 @@ static inline uint64_t op_field(const void *pointer)
 	return (uintptr_t)pointer;
 }
 
+/* DONE bytes behind POINTER, which is the program's and may be anything, NULL too. */
+static inline void *op_after(const void *pointer, uint64_t done)
+{
+	return op_pointer(op_field(pointer) + done);
+}
+
 /* A descriptor and LEN bytes at ADDR. */
 static inline int op_check_buffer(int fd, const void *addr, uint64_t len)
 {

@@ -161,7 +161,7 @@ void op_fadvise_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 void op_madvise_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 {
-	io_uring_prep_madvise(sqe, (char *)m->ms_addr + m->ms_scratch[0], piece(m), (int)m->ms_opflags);
+	io_uring_prep_madvise(sqe, op_after(m->ms_addr, m->ms_scratch[0]), piece(m), (int)m->ms_opflags);
 }
 
 int64_t op_fsync_run(struct ell_msg *m)

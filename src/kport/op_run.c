@@ -20,6 +20,7 @@
 
 #include "base/panic.h"
 #include "kport/op.h"
+#include "kport/op_args.h"
 #include "kport/op_rows.h"
 #include "sys/sys.h"
 
@@ -109,7 +110,7 @@ struct iovec op_rest_vector(const struct iovec *iov, uint64_t count, uint64_t do
 		count--;
 	}
 	ASSERT(count > 0);
-	rest.iov_base = (char *)iov->iov_base + done;
+	rest.iov_base = op_after(iov->iov_base, done);
 	rest.iov_len = iov->iov_len - done;
 	/* A vector may hold more than one call takes. */
 	if (rest.iov_len > OP_MAX_COUNT)

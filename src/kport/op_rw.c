@@ -129,7 +129,7 @@ void op_write_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 {
 	uint64_t done = m->ms_scratch[0];
 
-	io_uring_prep_write(sqe, m->ms_fd, (char *)m->ms_addr + done, (unsigned)(m->ms_len - done), m->ms_off);
+	io_uring_prep_write(sqe, m->ms_fd, op_after(m->ms_addr, done), (unsigned)(m->ms_len - done), m->ms_off);
 }
 
 /* The vectors are the caller's and stay as they are; a rest is written vector by vector. */
@@ -169,7 +169,7 @@ static int64_t call_read(struct ell_msg *m)
 static int64_t call_write(struct ell_msg *m)
 {
 	uint64_t done = m->ms_scratch[0];
-	const char *at = (const char *)m->ms_addr + done;
+	const char *at = op_after(m->ms_addr, done);
 
 	if (m->ms_off == (uint64_t)POSITION)
 		return op_result(sys.write(m->ms_fd, at, m->ms_len - done));

@@ -73,7 +73,7 @@ int op_msghdr_check(const struct ell_msg *m)
 static char *rest(const struct ell_msg *m, uint64_t *len)
 {
 	*len = m->ms_len - m->ms_scratch[0];
-	return (char *)m->ms_addr + m->ms_scratch[0];
+	return op_after(m->ms_addr, m->ms_scratch[0]);
 }
 
 /* The address, and the data that open a connection, go with the first step. */

@@ -79,13 +79,14 @@ static void insert_locked(struct wheel *wh, struct timer *tm)
 
 static void remove_locked(struct wheel *wh, struct timer *tm)
 {
+	struct timer **const slots = (struct timer **)(void *)wh->wh_slots; /* all levels, one behind the other */
 	struct timer **where = tm->tm_where;
 
 	*where = tm->tm_next;
 	if (tm->tm_next) {
 		tm->tm_next->tm_where = where;
-	} else if (where >= wh->wh_slots[0] && where < wh->wh_slots[0] + (size_t)WHEEL_LEVELS * WHEEL_SLOTS) {
-		size_t at = (size_t)(where - wh->wh_slots[0]);
+	} else if (where >= slots && where < slots + (size_t)WHEEL_LEVELS * WHEEL_SLOTS) {
+		size_t at = (size_t)(where - slots);
 
 		wh->wh_filled[at / WHEEL_SLOTS] &= ~(UINT64_C(1) << at % WHEEL_SLOTS);
 	}
