@@ -27,6 +27,10 @@ test-kernel:
 sim:
 	@scripts/sim $(BUILD) $(SEEDS) $(SCENARIOS)
 
+# make fuzz SECONDS=600 [FUZZ="messages httpd"]
+fuzz:
+	@scripts/fuzz $(or $(SECONDS),60) $(FUZZ)
+
 bench:
 	@scripts/build $(BUILD) build bench
 	@bench/run $(BUILD) $(BENCH)
@@ -45,4 +49,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test test-kernel sim bench install format lint clean
+.PHONY: all demo test test-kernel sim fuzz bench install format lint clean
