@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* op_splice_test.c - splice, tee and sendfile do what the system calls do, and lose nothing */
 #include <dirent.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -369,6 +370,12 @@ static void stall_many(void)
 	}
 	/* Until all the sockets are full. */
 	CHECK_EQ(ell_msg_wait(&m[0], ell_after(300 * ELL_MSEC)), -ETIMEDOUT);
+	for (int i = 0; i < STALLED; i++) {
+		int unread = 0;
+
+		while (ioctl(fds[i][0], FIONREAD, &unread) == 0 && unread == 0)
+			CHECK_EQ(ell_msg_wait(&m[0], ell_after(ELL_MSEC)), -ETIMEDOUT);
+	}
 	workers = kernel_workers();
 	NOTE("%u workers", workers);
 	CHECK(workers < 8);
