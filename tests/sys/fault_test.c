@@ -684,6 +684,8 @@ static void loop(const char *name, void (*body)(void), bool bare)
 	run_apart(&scenario);
 	memcpy(counts, faults->counts, sizeof(counts));
 	for (unsigned call = 0; call < CALLS; call++) {
+		if (counts[call] && !faults_of[call][0])
+			FAIL("%s is called, and tests/sys/faults.h does not say how it fails", call_names[call]);
 		if (counts[call])
 			fail_each(&scenario, (enum call)call);
 	}
