@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/atomic.h"
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "kport/op.h"
@@ -340,4 +341,9 @@ void helper_forked(struct ell_msg **orphans)
 	memset(&helpers, 0, sizeof(helpers));
 	helpers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	helpers.work = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+}
+
+uint32_t helper_glance(void)
+{
+	return load_relaxed(&helpers.left);
 }

@@ -19,6 +19,9 @@ void helper_close(void);
 /* Adds what helpers have: to *LEFT all, to *MUST what is to be completed. Context: T V F. */
 void helper_count(uint32_t *left, uint32_t *must);
 
+/* How many messages helpers have, without the lock. Context: S. */
+uint32_t helper_glance(void);
+
 /*
  * Before a fork: waits until no helper runs a short message, and lets none finish until helper_release(), or, in the
  * child, until helper_forked(), which adds all that helpers had to *ORPHANS, by ms_next. Context: T F K.

@@ -61,6 +61,12 @@ struct kport_ops {
 	 */
 	void (*forked)(struct kport *kp, struct ell_msg **orphans);
 
+	/*
+	 * The process is about to die: nothing writes to its memory any more, within NS. NULL: nothing does anyhow.
+	 * Context: S, on its LWP.
+	 */
+	void (*crash)(struct kport *kp, int64_t ns);
+
 	/* Has anything not been handed to the kernel yet? Context: T V, on its LWP. */
 	bool (*is_behind)(const struct kport *kp);
 

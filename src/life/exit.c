@@ -93,6 +93,7 @@ static void read_bound(void)
 static void begun(void)
 {
 	read_bound();
+	crash_watch();
 	if (atexit(close_once) != 0)
 		complain("no memory to register what is to be done at exit");
 }

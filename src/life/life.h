@@ -11,4 +11,13 @@
  */
 void life_settle(bool close);
 
+/*
+ * Signal NUMBER is about to end the process: stops the other LWPs, cancels what is out, reports. On an LWP that is
+ * being stopped it does not return. Context: S.
+ */
+void crash(int number);
+
+/* Such signals come to crash(). Once, at the start. */
+void crash_watch(void);
+
 #endif

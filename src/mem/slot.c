@@ -45,6 +45,7 @@ static struct slot_pool pools[SLOT_POOLS];
 static unsigned pool_count;
 static uint32_t pools_lock;
 static uint32_t next_number;
+const uint32_t *const slot_numbers_at = &next_number;
 
 /* 0: not known yet. */
 static enum { GUARD_UNKNOWN, GUARD_MADVISE, GUARD_MPROTECT } guard_way;

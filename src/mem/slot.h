@@ -88,7 +88,8 @@ extern void (*slot_has_excess)(void);
 void slot_hold(void);
 void slot_release(void);
 
-/* How many slots there ever were: all numbers are below. Context: any. */
+/* How many slots there ever were: all numbers are below. Context: any. And where that is written, for a core. */
+extern const uint32_t *const slot_numbers_at;
 uint32_t slot_numbers(void);
 
 /* How guards are made, for people. */

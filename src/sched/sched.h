@@ -81,6 +81,9 @@ extern void (*sched_ending)(void);
 /* The calling kernel thread is no LWP any more. */
 void lwp_resign(void);
 
+/* And before a fault ends the process. NULL: nothing. Context: S. */
+extern void (*sched_crash)(int number);
+
 /* The address of errno in the TLS that is in use now. */
 int *lwp_errno(void);
 

@@ -27,6 +27,7 @@ struct runtime runtime;
 void (*sched_lwp_begins)(void);
 void (*sched_begun)(void);
 void (*sched_ending)(void);
+void (*sched_crash)(int number);
 
 static struct lwp *lwps;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* table.c - descriptors of threads: from a number to the thread, and back */
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -10,6 +11,21 @@
 #include "sys/sys.h"
 
 struct thread **thread_table;
+
+const struct thread_map thread_map __attribute__((used)) = {
+	.tm_magic = {'E', 'L', 'L', 'T', 'H', 'R', 'D', 'S'},
+	.tm_version = 1,
+	.tm_size = sizeof(struct thread_map),
+	.tm_table = &thread_table,
+	.tm_count = &slot_numbers_at,
+	.tm_id = offsetof(struct thread, th_id),
+	.tm_name = offsetof(struct thread, th_name),
+	.tm_why = offsetof(struct thread, th_why),
+	.tm_sp = offsetof(struct thread, th_ctx.cx_sp),
+	.tm_pc = offsetof(struct thread, th_ctx.cx_pc),
+	.tm_stack_low = offsetof(struct thread, th_stack_low),
+	.tm_stack_high = offsetof(struct thread, th_stack_high),
+};
 
 /*
  * An id is the index, and above it how often the descriptor was used; th_id is 0 while nobody uses it, th_uses is kept.

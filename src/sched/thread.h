@@ -86,6 +86,23 @@ enum { THREAD_INDEX_BITS = 24 };
 /* One entry for each descriptor that ever was; reserved as a whole, touched as it grows. */
 extern struct thread **thread_table;
 
+/*
+ * Where tools find the threads in a core, without debug information: the symbol thread_map, or its magic in the data of
+ * the program. The descriptor of a thread that is in use has an id that is not 0.
+ */
+struct thread_map {
+	char tm_magic[8];		      /* "ELLTHRDS" */
+	uint32_t tm_version;		      /* 1 */
+	uint32_t tm_size;		      /* of this */
+	struct thread **const *tm_table;      /* to the table: a pointer per descriptor, or NULL */
+	const uint32_t *const *tm_count;      /* to the number of its entries */
+	uint32_t tm_id, tm_name, tm_why;      /* offsets in a descriptor: 8 bytes, ELL_NAME_MAX bytes, 1 byte */
+	uint32_t tm_sp, tm_pc;		      /* offsets: of a thread that does not run, 8 bytes each */
+	uint32_t tm_stack_low, tm_stack_high; /* offsets, 8 bytes each */
+};
+
+extern const struct thread_map thread_map;
+
 /* The descriptor with INDEX, which is known to exist. Context: any. */
 static inline struct thread *thread_at(uint32_t index)
 {

@@ -122,10 +122,13 @@
 	CALL(pid_t, getpid, (void), ())                                                                                \
 	CALL(int, tgkill, (pid_t pid, pid_t tid, int number), (pid, tid, number))                                      \
 	CALL(int, membarrier, (int command), (command))                                                                \
+	CALL(int, pthread_kill, (pthread_t thread, int number), (thread, number))                                      \
 	CALL(int, raise, (int number), (number))                                                                       \
 	/* rings, from birth to death */                                                                               \
 	CALL(int, io_uring_queue_init_params, (unsigned entries, struct io_uring *ring, struct io_uring_params *p),    \
 	     (entries, ring, p))                                                                                       \
+	CALL(int, io_uring_register_sync_cancel, (struct io_uring * ring, struct io_uring_sync_cancel_reg * what),     \
+	     (ring, what))                                                                                             \
 	CALL(int, io_uring_register_ring_fd, (struct io_uring * ring), (ring))                                         \
 	CALL(struct io_uring_probe *, io_uring_get_probe_ring, (struct io_uring * ring), (ring))                       \
 	CALL(void, io_uring_queue_exit, (struct io_uring * ring), (ring))

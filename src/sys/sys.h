@@ -37,6 +37,7 @@ struct io_uring;
 struct io_uring_cqe;
 struct io_uring_params;
 struct io_uring_probe;
+struct io_uring_sync_cancel_reg;
 struct stat;
 struct statx;
 

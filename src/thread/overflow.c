@@ -15,6 +15,7 @@
 
 #include "base/panic.h"
 #include "sched/current.h"
+#include "sched/sched.h"
 #include "sys/sys.h"
 #include "thread/life.h"
 
@@ -52,6 +53,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	if (before.sa_flags & SA_SIGINFO) {
 		before.sa_sigaction(signal, info, context);
 	} else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
+		if (sched_crash)
+			sched_crash(signal);
 		/* The instruction is repeated, and faults for good; a signal that was sent is sent again. */
 		sys.sigaction(signal, &before, NULL);
 		if (sent)

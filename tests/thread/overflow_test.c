@@ -171,7 +171,7 @@ static void another_fault_kills_as_ever(void)
 
 	CHECK(WIFSIGNALED(status));
 	CHECK_EQ(WTERMSIG(status), SIGSEGV);
-	CHECK(strstr(child_said, "overflow") == NULL);
+	CHECK(strstr(child_said, "overflowed") == NULL);
 }
 
 static void on_segv(int signal)

@@ -236,6 +236,25 @@ static const struct kport_ops late_ops = {
 	.destroy = late_destroy,
 };
 
+/* Newer than the headers of the baseline may be. */
+#ifndef IORING_ASYNC_CANCEL_ALL
+#define IORING_ASYNC_CANCEL_ALL (1U << 0)
+#endif
+#ifndef IORING_ASYNC_CANCEL_ANY
+#define IORING_ASYNC_CANCEL_ANY (1U << 2)
+#endif
+
+/* Where the kernel cannot (before 6.0), what is out goes on. */
+static void crash(struct kport *kp, int64_t ns)
+{
+	struct io_uring_sync_cancel_reg all = {
+		.flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
+		.timeout = {.tv_sec = ns / ELL_SEC, .tv_nsec = ns % ELL_SEC},
+	};
+
+	sys.io_uring_register_sync_cancel(&CONTAINER_OF(kp, struct uring, ur_kport)->ur_ring, &all);
+}
+
 static void forked(struct kport *kp, struct ell_msg **orphans)
 {
 	struct uring *ur = CONTAINER_OF(kp, struct uring, ur_kport);
@@ -278,6 +297,7 @@ const struct kport_ops uring_ops = {
 	.wake = submit_wake,
 	.next = submit_next,
 	.is_behind = submit_is_pending,
+	.crash = crash,
 	.forked = forked,
 	.destroy = destroy,
 };
