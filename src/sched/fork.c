@@ -62,6 +62,27 @@ static void unlock_wheels(void)
 		lock_release(&runtime.rt_vcpus[i].vc_wheel.wh_lock);
 }
 
+/*
+ * The block that is in use now is guarded, or not any more: what was due meanwhile. Not inlined: the address must not
+ * be remembered from before a change of TLS.
+ */
+static NOINLINE bool guard_block(bool on)
+{
+	bool due = ell_critical_self.cr_due;
+
+	__asm__ volatile("" ::: "memory");
+	ell_critical_self.cr_depth += on ? 1u : -1u;
+	if (!on)
+		ell_critical_self.cr_due = 0;
+	return due;
+}
+
+static NOINLINE void note_due(void)
+{
+	__asm__ volatile("" ::: "memory");
+	ell_critical_self.cr_due = 1;
+}
+
 void sched_fork_prepare(void)
 {
 	struct thread *th;
@@ -78,14 +99,21 @@ void sched_fork_prepare(void)
 	slot_hold();
 	forker = th;
 	forker_tls = arch_tls();
-	if (lw)
+	if (lw && forker_tls != lw->lw_kernel_tls) {
 		arch_tls_set(lw->lw_kernel_tls);
+		guard_block(true);
+	}
 }
 
 static void restore_tls(void)
 {
-	if (arch_lwp_or_null())
+	if (arch_tls() != forker_tls) {
+		bool due = guard_block(false);
+
 		arch_tls_set(forker_tls);
+		if (due)
+			note_due();
+	}
 	slot_release();
 	unlock_wheels();
 }
