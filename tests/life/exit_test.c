@@ -225,6 +225,27 @@ static void what_is_marked_is_completed(void)
 	each_way(send_large, start_reader, check_all_came);
 }
 
+static void *send_large_here(void *unused)
+{
+	send_large();
+	return unused;
+}
+
+static void send_large_elsewhere(void)
+{
+	join(start_on(1, send_large_here, NULL));
+}
+
+/* Its thread is gone, and so are the rounds of its LWP. */
+static void an_lwp_that_has_messages_out_goes_on(void)
+{
+	setenv("ELLULA_VCPUS", "2", 1);
+	act = send_large_elsewhere;
+	start_reader();
+	check_end(RETURN_FROM_RUN, 40 + RETURN_FROM_RUN);
+	check_all_came();
+}
+
 static void send_large_unmarked(void)
 {
 	send_large();
@@ -497,6 +518,7 @@ int main(int argc, char **argv)
 	static const struct harness_case cases[] = {
 		HARNESS_CASE(what_may_take_for_ever_is_revoked_and_new_messages_are_refused),
 		HARNESS_CASE(what_is_marked_is_completed),
+		HARNESS_CASE(an_lwp_that_has_messages_out_goes_on),
 		HARNESS_CASE(what_is_not_marked_is_not_waited_for),
 		HARNESS_CASE(what_is_never_completed_takes_the_bound),
 		HARNESS_CASE(an_open_that_hangs_does_not_keep_the_process),
