@@ -28,6 +28,8 @@
 
 enum { WATCH_NS = 2000000 };
 
+void (*sched_idles)(void);
+
 static bool set_idle(const struct vcpu *vc)
 {
 	uint64_t bit = UINT64_C(1) << vc->vc_number % 64;
@@ -181,6 +183,8 @@ void sched_idle(struct lwp *lw)
 	set_idle(vc);
 	if (!has_work(lw)) {
 		vc->vc_sleeps++;
+		if (sched_idles)
+			sched_idles();
 		kp->kp_ops->sleep(kp, sleep_until(vc));
 	}
 	store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);

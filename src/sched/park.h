@@ -28,6 +28,8 @@ enum park_why {
 	PARK_FD,
 	PARK_SLEEP,
 	PARK_PERMIT,
+	PARK_FUTEX,
+	PARK_HELPER,
 	PARK_WHY_COUNT
 };
 

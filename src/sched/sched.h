@@ -59,6 +59,9 @@ struct vcpu *sched_claim_idle(void);
 /* Nothing to run: sleeps until something may be. Context: V. */
 void sched_idle(struct lwp *lw);
 
+/* Called on an LWP that is about to sleep; or NULL. Context: V. */
+extern void (*sched_idles)(void);
+
 /* Moves what is in the inbox to the run queue. Context: V, T; on VC. */
 void sched_take_inbox(struct vcpu *vc);
 

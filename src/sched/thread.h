@@ -19,6 +19,7 @@ enum thread_kind {
 	THREAD_USER,	/* on a stack of ours */
 	THREAD_MAIN,	/* on the stack of the process: who called ell_init() */
 	THREAD_FOREIGN, /* a kernel thread of the program's own */
+	THREAD_GUEST,	/* on a stack and TLS of somebody else's: the personality's (thread/guest.c) */
 };
 
 /* What whoever comes after this thread on its LWP has to do with it (sched/switch.c). */

@@ -16,6 +16,9 @@ void start_thread_ends(const struct thread *th, void *result);
 /* A thread has left for good, and its context runs no more: sched_thread_gone. Context: T V, whoever came next. */
 void thread_gone(struct thread *th);
 
+/* What ell_init() does, without overflow_watch(); sched_lwp_begins is set already: 0 or -errno. Context: F. */
+int start_init(void);
+
 void thread_name_copy(struct thread *th, const char *name);
 
 /* SIGSEGV on a guard becomes a message. Once, at the start; and for each LWP. */

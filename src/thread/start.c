@@ -31,11 +31,21 @@ static int start(struct lwp **lw)
 	int error;
 
 	sched_thread_gone = thread_gone;
-	sched_lwp_begins = overflow_watch_lwp;
 	error = sched_start(lw);
+	if (!error)
+		trim_watch();
+	return error;
+}
+
+/* The same; stacks that overflow say so, and the process ends as the life room wants it. */
+static int start_watched(struct lwp **lw)
+{
+	int error;
+
+	sched_lwp_begins = overflow_watch_lwp;
+	error = start(lw);
 	if (!error) {
 		overflow_watch();
-		trim_watch();
 		sched_begun();
 	}
 	return error;
@@ -68,7 +78,7 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 
 	if (!main_fn)
 		return -EINVAL;
-	error = start(&lw);
+	error = start_watched(&lw);
 	if (error)
 		return error;
 	ell_attr_init(&attr);
@@ -122,15 +132,12 @@ static bool separate_tls(struct lwp *lw, struct thread *th)
 	return true;
 }
 
-EXPORT int ell_init(void)
+/* The caller becomes the thread main; the scheduler of its LWP, LW, gets a stack. */
+static int become_main(struct lwp *lw)
 {
 	struct slot_pool *small, *stacks;
 	struct thread *th, *scheduler_slot;
-	struct lwp *lw;
-	int error = start(&lw);
 
-	if (error)
-		return error;
 	small = slot_pool_find(PAGE, 0, sizeof(struct thread), THREAD_FOREIGN);
 	stacks = slot_pool_find(SCHEDULER_STACK, PAGE, sizeof(struct thread), ELL_TLS_SHARED);
 	th = small ? thread_take(small, lw->lw_vcpu->vc_slots, THREAD_MAIN) : NULL;
@@ -153,4 +160,20 @@ EXPORT int ell_init(void)
 	lw->lw_current = th;
 	guard_leave();
 	return 0;
+}
+
+EXPORT int ell_init(void)
+{
+	struct lwp *lw;
+	int error = start_watched(&lw);
+
+	return error ? error : become_main(lw);
+}
+
+int start_init(void)
+{
+	struct lwp *lw;
+	int error = start(&lw);
+
+	return error ? error : become_main(lw);
 }
