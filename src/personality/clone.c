@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * clone.c - threads and children of the program
+ *
+ * Threads: the C library has made stack, thread-local storage and descriptor before it calls clone3(), and relies on
+ * three things: the new thread goes on behind the call with the registers of the old one, on its stack, with its thread
+ * pointer; the parent is told a number; and when the thread has ended, and nobody uses its stack any more, the word at
+ * its child_tid becomes 0 and who waits for that is woken. The registers are copied to the new stack, below what its
+ * owner may have put there, and the guest's first context below them.
+ *
+ * The runtime starts with the first thread: a process that makes none has no ring, no LWP but its own, and everything
+ * is as without us.
+ *
+ * Numbers: 1 << 29, five bits that change with each use of a descriptor, and its index, which finds it again.
+ *
+ * Children: a process that has no runtime yet has children that can have their own, with the same handlers; all they
+ * need is dispatch. A child of one that has is alone among what its threads have left, and cannot start the runtime
+ * again: its calls pass for good, and threads that it makes are kernel threads. vfork() is fork() whose parent waits,
+ * because the child of the real one would run on the stack that our own frames lie on. A child that shares our memory
+ * on a stack of its own (posix_spawn()) finds ENTRY_US in the thread-local storage that it shares with the caller.
+ */
+#include "personality/clone.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "arch/arch.h"
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/panic.h"
+#include "personality/calls.h"
+#include "personality/futex.h"
+#include "personality/guest.h"
+#include "personality/rewrite.h"
+#include "personality/signals.h"
+#include "personality/stats.h"
+#include "sched/current.h"
+#include "sched/sched.h"
+#include "thread/guest.h"
+
+enum { RED_ZONE = 128, TID_USES = 31 };
+
+/* What clone() and clone3() are asked for. */
+struct wish {
+	uint64_t flags;
+	uint64_t stack; /* its high end; 0: the caller's */
+	uint64_t tls;
+	uint32_t *parent_tid;
+	uint32_t *child_tid;
+};
+
+static bool started;
+
+/* All threads that have not ended, the first one included. */
+static uint32_t living = 1;
+
+static void gone(struct thread *th)
+{
+	struct guest *gu = guest_room(th);
+	uint32_t *tid = gu->gu_clear_tid;
+
+	store_release(&gu->gu_tid, 0);
+	if (tid) {
+		store_seq_cst(tid, 0);
+		futex_wake((uint64_t)(uintptr_t)tid, 1, FUTEX_BITSET_MATCH_ANY);
+	}
+	/* Not before: who is alone waits in the kernel. */
+	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
+		return;
+	/* The one that is left may have made another one meanwhile: if its exchange came first, we see what it counted. */
+	xchg_seq_cst(&guest_crowd, 0);
+	if (load_seq_cst(&living) > 1)
+		xchg_seq_cst(&guest_crowd, 1);
+}
+
+static void lwp_begins(void)
+{
+	int error = entry_arm((unsigned)arch_lwp()->lw_number);
+
+	if (error)
+		panic("no dispatch of system calls on LWP %d: error %d", arch_lwp()->lw_number, -error);
+}
+
+static bool start(void)
+{
+	static const struct guest_above above = {.lwp_begins = lwp_begins, .gone = gone};
+	int error;
+
+	if (started)
+		return true;
+	rewrite_early();
+	error = guest_init(&above);
+	if (error) {
+		complain("threads of this program stay kernel threads: %s", strerror(-error));
+		return false;
+	}
+	started = true;
+	guest_main.gu_thread = thread_current();
+	guest_main.gu_tid = (int32_t)RAW(SYS_gettid);
+	signals_start();
+	return true;
+}
+
+struct guest *guest_find(int tid)
+{
+	struct thread *th;
+	struct guest *gu;
+
+	if (tid == load_relaxed(&guest_main.gu_tid))
+		return tid ? &guest_main : NULL;
+	if (tid < GUEST_TID_FIRST || tid >= 2 * GUEST_TID_FIRST || !thread_table)
+		return NULL;
+	th = load_acquire(&thread_table[(uint32_t)tid & THREAD_INDEX_MASK]);
+	if (!th || load_relaxed(&th->th_kind) != THREAD_GUEST)
+		return NULL;
+	gu = guest_room(th);
+	return load_acquire(&gu->gu_tid) == tid ? gu : NULL;
+}
+
+/* The first context of a guest, on its stack. */
+static void begin(void *previous)
+{
+	const struct guest *gu;
+
+	sched_finish_previous(previous);
+	gu = guest_room(arch_thread());
+	guest_self = guest_room(arch_thread());
+	entry_leave();
+	entry_resume(gu->gu_regs);
+}
+
+static int64_t make_guest(const struct entry_regs *g, const struct wish *w)
+{
+	struct entry_regs *regs = (struct entry_regs *)((w->stack - RED_ZONE) & ~UINT64_C(15)) - 1;
+	struct thread *th;
+	struct guest *gu;
+	int32_t tid;
+
+	th = guest_create(w->tls, regs, begin);
+	if (!th)
+		return -EAGAIN;
+	*regs = *g;
+	regs->rax = 0;
+	regs->rsp = w->stack;
+	tid = GUEST_TID_FIRST | (int32_t)(th->th_uses & TID_USES) << THREAD_INDEX_BITS | (int32_t)th->th_slot.sl_number;
+	gu = guest_room(th);
+	*gu = (struct guest){
+		.gu_thread = th,
+		.gu_regs = regs,
+		.gu_clear_tid = w->flags & CLONE_CHILD_CLEARTID ? w->child_tid : NULL,
+		.gu_mask = guest_self->gu_mask,
+		.gu_alternate = {.ss_flags = SS_DISABLE},
+	};
+	memcpy(gu->gu_name, guest_self->gu_name, sizeof(gu->gu_name));
+	store_release(&gu->gu_tid, tid);
+	arch_tls_adopt(w->tls);
+	if (w->flags & CLONE_PARENT_SETTID)
+		*w->parent_tid = (uint32_t)tid;
+	if (w->flags & CLONE_CHILD_SETTID)
+		*w->child_tid = (uint32_t)tid;
+	__atomic_add_fetch(&living, 1, __ATOMIC_SEQ_CST);
+	if (xchg_seq_cst(&guest_crowd, 1) == 0)
+		rw_crowd_begins();
+	count_up(&stats.threads, 1);
+	sched_ready(th, READY_LAST);
+	return tid;
+}
+
+static void read_wish(const struct entry_regs *g, struct wish *w)
+{
+	const struct clone_args *args = (const struct clone_args *)g->rdi;
+
+	switch (g->rax) {
+	case SYS_clone3:
+		*w = (struct wish){.flags = args->flags,
+				   .stack = args->stack ? args->stack + args->stack_size : 0,
+				   .tls = args->tls,
+				   .parent_tid = (uint32_t *)args->parent_tid,
+				   .child_tid = (uint32_t *)args->child_tid};
+		break;
+	case SYS_clone:
+		*w = (struct wish){.flags = g->rdi,
+				   .stack = g->rsi,
+				   .tls = g->r8,
+				   .parent_tid = (uint32_t *)g->rdx,
+				   .child_tid = (uint32_t *)g->r10};
+		break;
+	case SYS_vfork:
+		*w = (struct wish){.flags = CLONE_VFORK | CLONE_VM | SIGCHLD};
+		break;
+	default:
+		*w = (struct wish){.flags = SIGCHLD};
+		break;
+	}
+}
+
+/* A process, or a kernel thread, that begins on a stack of its own. */
+static int64_t plain_on(const struct entry_regs *g, uint64_t stack)
+{
+	struct entry_regs *child = (struct entry_regs *)((stack - RED_ZONE) & ~UINT64_C(15)) - 1;
+
+	*child = *g;
+	child->rax = 0;
+	child->rsp = stack;
+	return entry_clone(g, child);
+}
+
+int64_t clone_plain(const struct entry_regs *g)
+{
+	struct wish w;
+
+	read_wish(g, &w);
+	if (w.stack)
+		return plain_on(g, w.stack);
+	if (g->rax == SYS_vfork)
+		return RAW(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0, 0);
+	return RAW((long)g->rax, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
+}
+
+static int64_t make_process(const struct entry_regs *g, const struct wish *w)
+{
+	int64_t pid = clone_plain(g);
+
+	if (pid != 0 || w->stack)
+		return pid;
+	/* The child. */
+	if (started)
+		entry_end();
+	else if (entry_arm(0) != 0)
+		entry_end();
+	return 0;
+}
+
+int64_t clone_call(struct entry_regs *g)
+{
+	struct wish w;
+
+	read_wish(g, &w);
+	if (!(w.flags & CLONE_VM) || (w.flags & CLONE_VFORK))
+		return make_process(g, &w);
+	if (!(w.flags & CLONE_THREAD)) {
+		/* It would share its thread-local storage with us, and run beside us. */
+		return w.flags & CLONE_SETTLS ? clone_plain(g) : refuse("a process that shares this one's memory");
+	}
+	if (!w.stack || !(w.flags & CLONE_SETTLS))
+		return refuse("a thread without stack or thread pointer of its own");
+	if (!start()) {
+		entry_end();
+		return clone_plain(g);
+	}
+	return make_guest(g, &w);
+}
+
+int64_t clone_exit(struct entry_regs *g)
+{
+	struct guest *gu = guest_self;
+
+	(void)g;
+	if (!started)
+		return RAW(SYS_exit, g->rdi);
+	if (load_relaxed(&living) == 1) {
+		/* The C library counts our LWPs, too, and so does not see that this was the last thread. */
+		entry_leave();
+		exit(0);
+	}
+	if (gu != &guest_main)
+		guest_exit();
+	store_release(&gu->gu_tid, 0);
+	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
+	if (gu->gu_clear_tid) {
+		store_seq_cst(gu->gu_clear_tid, 0);
+		futex_wake((uint64_t)(uintptr_t)gu->gu_clear_tid, 1, FUTEX_BITSET_MATCH_ANY);
+	}
+	for (;;)
+		park_commit(park_prepare(), PARK_SLEEP, ELL_FOREVER);
+}
+
+int64_t clone_set_tid_address(struct entry_regs *g)
+{
+	store_relaxed(&guest_self->gu_clear_tid, (uint32_t *)g->rdi);
+	if (guest_self == &guest_main)
+		RAW(SYS_set_tid_address, g->rdi);
+	return started ? guest_self->gu_tid : RAW(SYS_gettid);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fast.c - does a system call need more than the kernel?
+ *
+ * This file is compiled without vector registers: the program's are in use, and are not saved here.
+ */
+#include <errno.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "personality/entry.h"
+#include "personality/futex.h"
+#include "personality/guest.h"
+#include "personality/table.h"
+
+static void fix(struct entry_regs *g, const struct entry_site *site)
+{
+	switch ((enum entry_fix)site->es_fix) {
+	case FIX_NONE:
+		break;
+	case FIX_R9_STACK:
+		g->r9 = ((const uint64_t *)g->rsp)[1];
+		break;
+	case FIX_EDI_STACK:
+		g->rdi = *(const uint32_t *)(g->rsp + site->es_byte);
+		break;
+	case FIX_XOR_SIL:
+		g->rsi ^= site->es_byte;
+		break;
+	case FIX_XOR_DL:
+		g->rdx ^= site->es_byte;
+		break;
+	case FIX_EDX_ZERO:
+		g->rdx = 0;
+		break;
+	case FIX_AND_ESI:
+		g->rsi = (uint32_t)g->rsi & 128;
+		break;
+	case FIX_RSI_RIP:
+		/* It ends where the system call, of two bytes, begins. */
+		g->rsi = site->es_rip - 2 + (uint64_t)(int64_t) * (const int32_t *)(site->es_rip - 6);
+		break;
+	}
+}
+
+unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
+{
+	uint64_t nr;
+
+	if (site->es_number >= 0)
+		g->rax = (uint64_t)site->es_number;
+	if (UNLIKELY(site->es_fix))
+		fix(g, site);
+	nr = g->rax;
+	if (UNLIKELY(nr >= TABLE_SIZE))
+		return WAY_PASS;
+	if (UNLIKELY(entry_mode != ENTRY_PROGRAM)) {
+		if (nr == SYS_futex)
+			return futex_is_wake(g->rsi) && futex_is_waited(g->rdi) ? WAY_SLOW : WAY_PASS;
+		return table_is_clone(nr) ? WAY_SLOW : WAY_PASS;
+	}
+	switch (table_ways[nr]) {
+	case TABLE_PASS:
+		return WAY_PASS;
+	case TABLE_CROWD:
+		if (!load_relaxed(&guest_crowd))
+			return WAY_PASS;
+		/* Whom it may concern waits in the kernel, if anywhere. */
+		if (nr == SYS_futex && futex_is_wake(g->rsi) && !futex_is_waited(g->rdi))
+			return WAY_PASS;
+		return WAY_SLOW;
+	default:
+		return WAY_SLOW;
+	}
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* futex.h - futexes whose waiters are user threads */
+#ifndef PERSONALITY_FUTEX_H
+#define PERSONALITY_FUTEX_H
+
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "personality/entry.h"
+
+struct futex_waiter;
+
+enum { FUTEX_BUCKETS = 4096 };
+
+struct futex_bucket {
+	uint32_t fb_lock;
+	uint32_t fb_count; /* of waiters, or about to be; lock, but read by anybody */
+	struct futex_waiter *fb_first;
+	struct futex_waiter *fb_last;
+} CACHE_ALIGNED;
+
+extern struct futex_bucket futex_buckets[FUTEX_BUCKETS];
+
+static inline __attribute__((always_inline)) struct futex_bucket *futex_bucket(uint64_t address)
+{
+	return &futex_buckets[address * UINT64_C(0x9e3779b97f4a7c15) >> 52];
+}
+
+/* Has anybody begun to wait for the word at ADDRESS, or for one that shares its bucket? The caller has changed it. */
+static inline __attribute__((always_inline)) bool futex_is_waited(uint64_t address)
+{
+	/* ORD futex-1: pairs with ORD futex-2 in futex.c: the waiter sees the new value, or we see the waiter. */
+	fence_seq_cst();
+	return load_relaxed(&futex_bucket(address)->fb_count) != 0;
+}
+
+static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)
+{
+	uint64_t command = op & FUTEX_CMD_MASK;
+
+	return command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET;
+}
+
+/* futex(2). */
+int64_t futex_call(struct entry_regs *g);
+
+/* Up to COUNT waiters for the word at ADDRESS go on: how many. Context: any but S. Locks: a bucket's. */
+int64_t futex_wake(uint64_t address, uint64_t count, uint32_t bits);
+
+/* A call of our own has passed, with this result: if it was to wake, those in the table are woken, too. */
+void futex_passed(struct entry_regs *g);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* guest.h - what the personality knows about a thread of the program, and about an LWP */
+#ifndef PERSONALITY_GUEST_H
+#define PERSONALITY_GUEST_H
+
+#include <ellula/message.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "personality/entry.h"
+#include "sched/park.h"
+
+struct thread;
+
+/*
+ * A thread of the program. Its memory is never used for anything else: who looks it up by its number may be late. All
+ * fields are its own, but for those that say otherwise.
+ */
+struct guest {
+	struct thread *gu_thread;   /* NULL before the runtime has started */
+	uint32_t *gu_clear_tid;	    /* what becomes 0 when it has ended; also whoever comes next */
+	struct entry_regs *gu_regs; /* what a new one begins with, on its stack */
+	void *gu_robust;
+	struct guest_lwp *gu_lwp; /* where it was in the program last */
+	uint64_t gu_mask;	  /* of signals, as the kernel keeps it */
+	stack_t gu_alternate;
+	int32_t gu_tid; /* written at its start; others read it */
+	int gu_errno;	/* the program's, while it is in here */
+	uint32_t gu_lock;
+	struct ell_msg *gu_message; /* what it waits for; lock */
+	park_ticket gu_ticket;	    /* the same; lock */
+	uint64_t gu_pending;	    /* signals sent to it, bit number - 1; anybody adds */
+	char gu_name[16];
+};
+
+/* In a guest's own thread-local storage. */
+extern __thread struct guest *guest_self __attribute__((tls_model("initial-exec")));
+
+/* The thread with which the process began. */
+extern struct guest guest_main;
+
+/* What the kernel keeps per kernel thread: the LWP's. */
+struct guest_lwp {
+	uint8_t gl_selector;	      /* read by the kernel at each call */
+	bool gl_alternate;	      /* it has an alternate stack */
+	const struct guest *gl_guest; /* whose mask and alternate stack it has; NULL: idle */
+	uint64_t gl_idle;	      /* its mask then */
+} CACHE_ALIGNED;
+
+/* Of the calling kernel thread, an LWP or the only thread of the process. */
+struct guest_lwp *guest_lwp(void);
+
+/* More than one thread of the program exists. */
+extern uint32_t guest_crowd;
+
+/* Numbers that we give: above all that the kernel gives, below FUTEX_TID_MASK. */
+enum { GUEST_TID_FIRST = 1 << 29 };
+
+/* The thread with that number, or NULL. Context: T V. */
+struct guest *guest_find(int tid);
+
+/*
+ * M, prepared and not sent, is done by UNTIL: its result, -ETIMEDOUT, or -EINTR if a signal came for the caller. Parks.
+ * Context: T.
+ */
+int64_t guest_do(struct ell_msg *m, int64_t until);
+
+/*
+ * Around a park_commit() for TICKET: the caller may be unparked because of a signal. False: there is one already, and
+ * the sleep is to be cancelled. Context: T. Locks: gu_lock.
+ */
+bool guest_wait_begin(park_ticket ticket);
+void guest_wait_end(void);
+
+/* Is there a signal for the caller? */
+bool guest_interrupted(void);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * offload.c - blocking calls that no message can be made of
+ *
+ * A helper is a kernel thread that takes the oldest call from one queue, makes it, and wakes who asked for it. One that
+ * has found nothing for IDLE_SECONDS ends. A call here may wait for another one, so there is no bound on their number.
+ * Helpers take no signals, but for calls that bring a mask of their own: then handlers run here, which is where the
+ * kernel would interrupt the call. A call that has begun cannot be interrupted by a signal to its thread.
+ *
+ * (Messages that the kernel port cannot execute have helpers like these: kport/helper.c. A message has an operation of
+ * a fixed table, and this is for what has none.)
+ *
+ * Locks: jobs.lock, a kernel mutex, for it is kernel threads that wait. Nothing is taken under it.
+ */
+#include "personality/offload.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "personality/guest.h"
+#include "personality/stats.h"
+#include "sched/park.h"
+
+enum { IDLE_SECONDS = 5, HELPER_STACK = 262144 };
+
+struct job {
+	struct job *next;
+	const struct entry_regs *regs;
+	int64_t result;
+	park_ticket ticket;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct job *first;
+	struct job **last;
+	unsigned queued;
+	unsigned idle;
+} jobs = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .last = &jobs.first};
+
+/* Waits for a call: NULL if none has come for a while. */
+static struct job *take_locked(void)
+{
+	struct timespec until;
+	struct job *job;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += IDLE_SECONDS;
+	jobs.idle++;
+	while (!jobs.first && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&jobs.work, &jobs.lock, &until);
+	jobs.idle--;
+	job = jobs.first;
+	if (!job)
+		return NULL;
+	jobs.first = job->next;
+	if (!jobs.first)
+		jobs.last = &jobs.first;
+	jobs.queued--;
+	return job;
+}
+
+static void *help(void *unused)
+{
+	struct job *job;
+
+	(void)unused;
+	pthread_mutex_lock(&jobs.lock);
+	while ((job = take_locked()) != NULL) {
+		const struct entry_regs *g = job->regs;
+
+		pthread_mutex_unlock(&jobs.lock);
+		job->result = RAW((long)g->rax, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
+		/* With this the job, which is on a stack, may be gone. */
+		park_unpark(job->ticket);
+		pthread_mutex_lock(&jobs.lock);
+	}
+	pthread_mutex_unlock(&jobs.lock);
+	return NULL;
+}
+
+/* One more helper, which takes no signals: 0 or an errno. */
+static int add(void)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, HELPER_STACK);
+	error = pthread_create(&thread, &attr, help, NULL);
+	pthread_attr_destroy(&attr);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+int64_t offload(struct entry_regs *g)
+{
+	struct job job = {.regs = g};
+	bool more;
+
+	count_up(&stats.helped, 1);
+	pthread_mutex_lock(&jobs.lock);
+	more = jobs.idle <= jobs.queued;
+	pthread_mutex_unlock(&jobs.lock);
+	/* Before the call is queued: afterwards nothing else may be waited for. */
+	if (more && add() != 0)
+		return -EAGAIN;
+	job.ticket = park_prepare();
+	pthread_mutex_lock(&jobs.lock);
+	*jobs.last = &job;
+	jobs.last = &job.next;
+	jobs.queued++;
+	pthread_cond_signal(&jobs.work);
+	pthread_mutex_unlock(&jobs.lock);
+	park_commit(job.ticket, PARK_HELPER, ELL_FOREVER);
+	return job.result;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* offload.h - blocking calls that no message can be made of */
+#ifndef PERSONALITY_OFFLOAD_H
+#define PERSONALITY_OFFLOAD_H
+
+#include <stdint.h>
+
+#include "personality/entry.h"
+
+/* The call in G, as it stands, on a kernel thread that waits for it: its result. Parks. Context: T. */
+int64_t offload(struct entry_regs *g);
+
+#endif

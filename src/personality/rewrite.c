@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rewrite.c - call sites become jumps
+ *
+ * Purpose: a trap costs 2 us. So it only finds the sites, and at its second use a site is rewritten.
+ *
+ * What is written: a jump of five bytes to a stub (x86_64/entry.S), in the place of an instruction of five bytes before
+ * the `syscall`, nearly always `mov $nr, %eax`. The `syscall` stays: who jumps straight to it traps, as before. Between
+ * the two may stand one instruction, which then is done by entry_fast(), too. `xor %eax, %eax` has two bytes: it becomes
+ * a short jump to the padding behind the `ret` that follows, and there lies the jump to the stub. What looks otherwise,
+ * or lies farther than 2 GiB from the stubs, keeps trapping.
+ *
+ * That the bytes are instructions is known: the `syscall` has just trapped, with the number that the `mov` before it
+ * loads, and what could make the same bytes the tail of a longer instruction (a REX prefix, or the ModRM byte of a
+ * store) is refused.
+ *
+ * How it is written, while other LWPs execute it: never. The page is copied, the copy is changed and made executable,
+ * and mremap() puts it in the place of the page. Who executes there meanwhile finds either page, or faults and waits
+ * until one is there, so nobody ever sees half of an instruction; the TLB shootdown that comes with the change makes
+ * other processors begin anew. Nothing is ever writable and executable, and where a policy forbids to make written
+ * memory executable, all sites keep trapping. A thread that was stopped between the two old instructions goes on with
+ * the second one, which is still there.
+ *
+ * One form takes more than one instruction: read()'s `mov N(%rsp), %edi; xor %eax, %eax`. A thread may have been stopped
+ * in the middle, hence rewrite_early(), when there is no other one.
+ *
+ * Rejected: writing in place, by mprotect(): executable and writable for a moment, and processors do not promise what
+ * they execute while bytes change; int3 first: SIGTRAP belongs to debuggers. Writing through /proc/self/mem: not atomic.
+ *
+ * Locks: sites.lock, for a while, and the kernel is entered under it. Nothing is taken under it.
+ */
+#include "personality/rewrite.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "base/lock.h"
+#include "personality/entry.h"
+#include "personality/stats.h"
+
+enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5 };
+
+/* A site that has trapped. */
+struct seen {
+	uint64_t rip;
+	uint32_t count; /* REWRITE_AT: it has been tried */
+};
+
+static struct {
+	uint32_t lock;
+	uint32_t used; /* of entry_sites; lock */
+	bool forbidden;
+	struct seen seen[SEEN]; /* lock */
+} sites;
+
+/* What is to be written, and what the stub has to know. */
+struct change {
+	struct entry_site site;
+	uint8_t *jump; /* where the jump to the stub goes */
+	unsigned size; /* of what it replaces */
+	uint8_t *hop;  /* a short jump there, or NULL */
+};
+
+static bool has_number(const uint8_t *mov, uint64_t nr)
+{
+	uint32_t immediate;
+
+	memcpy(&immediate, mov + 1, sizeof(immediate));
+	/* 0x40 to 0x4f before it: a REX prefix, or ModRM of an instruction with displacement and immediate. */
+	return mov[0] == 0xb8 && immediate == nr && (mov[-1] & 0xf0) != 0x40;
+}
+
+/* The instruction between `mov` and `syscall`, which ends at END: its length, or 0. */
+static unsigned between(const uint8_t *end, struct entry_site *site)
+{
+	if (end[-2] == 0x31 && end[-1] == 0xd2) {
+		site->es_fix = FIX_EDX_ZERO;
+		return 2;
+	}
+	if (end[-3] == 0x80 && end[-2] == 0xf2) {
+		site->es_fix = FIX_XOR_DL;
+		site->es_byte = end[-1];
+		return 3;
+	}
+	if (end[-4] == 0x40 && end[-3] == 0x80 && end[-2] == 0xf6) {
+		site->es_fix = FIX_XOR_SIL;
+		site->es_byte = end[-1];
+		return 4;
+	}
+	if (memcmp(end - 7, "\x48\x8d\x35", 3) == 0) {
+		site->es_fix = FIX_RSI_RIP;
+		return 7;
+	}
+	if (memcmp(end - 6, "\x81\xe6\x80\0\0\0", 6) == 0) {
+		site->es_fix = FIX_AND_ESI;
+		return 6;
+	}
+	return 0;
+}
+
+/* cmp $-4096, %rax; ja; ret, and padding of ten bytes: behind the `syscall` at END. */
+static bool has_hole(const uint8_t *end)
+{
+	return memcmp(end + 2, "\x48\x3d\0\xf0\xff\xff\x77", 7) == 0 && end[10] == 0xc3 &&
+	       memcmp(end + 11, "\x66\x2e\x0f\x1f\x84\0\0\0\0\0", 10) == 0;
+}
+
+/* Can the call NR before RIP be rewritten, and how? */
+static bool analyse(uint64_t rip, uint64_t nr, bool alone, struct change *c)
+{
+	uint8_t *end = (uint8_t *)rip - 2;
+	unsigned n;
+
+	*c = (struct change){.site = {.es_rip = rip, .es_number = (int32_t)nr}, .size = MOV};
+	if (end[0] != 0x0f || end[1] != 0x05)
+		return false;
+	if (has_number(end - MOV, nr)) {
+		c->jump = end - MOV;
+		return true;
+	}
+	if (memcmp(end - MOV, "\x4c\x8b\x4c\x24\x08", MOV) == 0) {
+		c->site.es_number = -1;
+		c->site.es_fix = FIX_R9_STACK;
+		c->jump = end - MOV;
+		return true;
+	}
+	n = between(end, &c->site);
+	if (n && has_number(end - n - MOV, nr)) {
+		c->jump = end - n - MOV;
+		return true;
+	}
+	if (nr != SYS_read || end[-2] != 0x31 || end[-1] != 0xc0)
+		return false;
+	if (has_hole(end)) {
+		c->hop = end - 2;
+		c->jump = end + 11;
+		return true;
+	}
+	if (alone && end[-6] == 0x8b && end[-5] == 0x7c && end[-4] == 0x24) {
+		c->site.es_fix = FIX_EDI_STACK;
+		c->site.es_byte = end[-3];
+		c->jump = end - 6;
+		c->size = 6;
+		return true;
+	}
+	return false;
+}
+
+/* Puts a changed copy of its pages in the place of C's. */
+static bool replace(const struct change *c, int32_t distance)
+{
+	const uint8_t *first = c->hop ? c->hop : c->jump;
+	uint8_t *from = (uint8_t *)((uintptr_t)first & ~(uintptr_t)(PAGE - 1));
+	size_t size = (size_t)(c->jump + c->size - from + PAGE - 1) & ~(size_t)(PAGE - 1);
+	long map = RAW(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *copy = (uint8_t *)map;
+	uint8_t *jump;
+
+	if (map < 0)
+		return false;
+	memcpy(copy, from, size);
+	jump = copy + (c->jump - from);
+	jump[0] = 0xe9;
+	memcpy(jump + 1, &distance, sizeof(distance));
+	if (c->size > MOV)
+		jump[MOV] = 0x90;
+	if (c->hop) {
+		copy[c->hop - from] = 0xeb;
+		copy[c->hop - from + 1] = (uint8_t)(c->jump - c->hop - 2);
+	}
+	if (RAW(SYS_mprotect, copy, size, PROT_READ | PROT_EXEC) != 0) {
+		sites.forbidden = true;
+	} else {
+		map = RAW(SYS_mremap, copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, from);
+		if (map >= 0)
+			return true;
+	}
+	RAW(SYS_munmap, copy, size);
+	return false;
+}
+
+static void rewrite_locked(uint64_t rip, uint64_t nr, bool alone)
+{
+	const char *stub = entry_stubs + (size_t)sites.used * STUB_SIZE;
+	struct change c;
+	intptr_t distance;
+
+	if (sites.forbidden || sites.used == ENTRY_SITES || !analyse(rip, nr, alone, &c))
+		return;
+	distance = (intptr_t)stub - (intptr_t)(c.jump + MOV);
+	if (distance != (int32_t)distance)
+		return;
+	entry_sites[sites.used] = c.site;
+	if (replace(&c, (int32_t)distance)) {
+		sites.used++;
+		count_up(&stats.sites, 1);
+	}
+}
+
+static struct seen *find_locked(uint64_t rip)
+{
+	uint64_t at = rip * UINT64_C(0x9e3779b97f4a7c15) >> 52;
+
+	for (unsigned i = 0; i < SEEN; i++) {
+		struct seen *s = &sites.seen[(at + i) % SEEN];
+
+		if (s->rip == rip || !s->rip) {
+			s->rip = rip;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+void rewrite_seen(uint64_t rip, uint64_t nr)
+{
+	struct seen *s;
+
+	lock_acquire(&sites.lock);
+	s = find_locked(rip);
+	if (s && s->count < REWRITE_AT && ++s->count == REWRITE_AT)
+		rewrite_locked(rip, nr, false);
+	lock_release(&sites.lock);
+}
+
+/* The executable segments of the C library. */
+static int scan(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t inside = (uintptr_t)arg;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		uint8_t *begin = (uint8_t *)info->dlpi_addr + segment->p_vaddr;
+		uint8_t *end = begin + segment->p_memsz;
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || inside < (uintptr_t)begin ||
+		    inside >= (uintptr_t)end)
+			continue;
+		for (uint8_t *at = begin + 16; at + 2 < end; at++) {
+			struct change c;
+			uint64_t rip = (uint64_t)(at + 2);
+
+			if (at[0] != 0x0f || at[1] != 0x05)
+				continue;
+			if (analyse(rip, SYS_futex, true, &c) ? c.site.es_number == SYS_futex
+							      : analyse(rip, SYS_read, true, &c)) {
+				struct seen *s = find_locked(rip);
+
+				if (s && s->count < REWRITE_AT) {
+					s->count = REWRITE_AT;
+					rewrite_locked(rip, (uint64_t)c.site.es_number, true);
+				}
+			}
+		}
+		return 1;
+	}
+	return 0;
+}
+
+void rewrite_early(void)
+{
+	void *inside = dlsym(RTLD_DEFAULT, "pthread_mutex_lock");
+
+	lock_acquire(&sites.lock);
+	dl_iterate_phdr(scan, inside);
+	lock_release(&sites.lock);
+}

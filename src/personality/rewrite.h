@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rewrite.h - call sites become jumps */
+#ifndef PERSONALITY_REWRITE_H
+#define PERSONALITY_REWRITE_H
+
+#include <stdint.h>
+
+/* The call NR before RIP has trapped: rewrites it if that is the second time, and if it can. Context: T, ENTRY_US. */
+void rewrite_seen(uint64_t rip, uint64_t nr);
+
+/*
+ * The futex calls of the C library, all of them: from now on ours must be seen, too. And what can be rewritten only
+ * while no other thread exists. Context: F, the only thread.
+ */
+void rewrite_early(void);
+
+#endif
