@@ -9,10 +9,13 @@
 #include "kport/op.h"
 #include "mem/slot.h"
 #include "mem/tls.h"
+#include "run.h"
 #include "sys/cpus.h"
 
 static const char usage[] = "usage: ellula info | version | help\n"
+			    "       ellula run [--vcpus N] [--stats] [--strict] PROGRAM [ARGUMENT...]\n"
 			    "\n"
+			    "  run      a program of kernel threads, unchanged, on user threads\n"
 			    "  info     what the library has found on this machine, and how it will run\n"
 			    "  version  the version\n";
 
@@ -62,6 +65,11 @@ static int info(void *unused)
 int main(int argc, char **argv)
 {
 	const char *command = argc == 2 ? argv[1] : "";
+
+#ifdef WITH_PERSONALITY
+	if (argc > 1 && strcmp(argv[1], "run") == 0)
+		return run_main(argc - 1, argv + 1);
+#endif
 
 	if (strcmp(command, "version") == 0) {
 		printf("ellula %s\n", ELL_VERSION);
