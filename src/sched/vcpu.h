@@ -57,6 +57,7 @@ struct runtime {
 	struct vcpu *rt_vcpus;
 	bool rt_solo;	 /* one vCPU: nobody steals */
 	bool rt_migrate; /* see sched/ready.c */
+	bool rt_guests;	 /* threads are another library's: see thread/guest.c */
 	bool rt_forked;	 /* this is a child, see sched/fork.c */
 	uint32_t rt_ended;
 	uint64_t rt_question;				/* see sched/end.c: who ends */

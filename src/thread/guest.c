@@ -2,9 +2,9 @@
 /*
  * guest.c - threads on a stack and on thread-local storage that somebody else has made
  *
- * The C library's pthread_create() makes both, and wants them back when the thread has ended: the moment at which nobody
- * stands on that stack any more is known only to whoever runs next, who calls gone(). A guest's descriptor lies in a
- * page of its own, of which the rest is room for what the personality knows about it.
+ * The C library's pthread_create() makes both, and wants them back when the thread has ended: the moment at which
+ * nobody stands on that stack any more is known only to whoever runs next, who calls gone(). A guest's descriptor lies
+ * in a page of its own, of which the rest is room for what the personality knows about it.
  */
 #include "thread/guest.h"
 
@@ -18,6 +18,7 @@
 #include "sched/deadline.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
+#include "sched/vcpu.h"
 #include "thread/life.h"
 
 enum { PAGE = 4096 };
@@ -53,6 +54,7 @@ int guest_init(const struct guest_above *told)
 	pool = slot_pool_find(PAGE, 0, sizeof(struct thread), THREAD_GUEST);
 	if (!pool)
 		return -ENOMEM;
+	runtime.rt_guests = true;
 	sched_lwp_begins = told->lwp_begins;
 	error = start_init();
 	if (error)
