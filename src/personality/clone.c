@@ -71,7 +71,9 @@ static void gone(struct thread *th)
 	/* Not before: who is alone waits in the kernel. */
 	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
 		return;
-	/* The one that is left may have made another one meanwhile: if its exchange came first, we see what it counted. */
+	/*
+	 * The one that is left may have made another one meanwhile: if its exchange came first, we see what it counted.
+	 */
 	xchg_seq_cst(&guest_crowd, 0);
 	if (load_seq_cst(&living) > 1)
 		xchg_seq_cst(&guest_crowd, 1);

@@ -126,7 +126,9 @@ static bool withdraw(struct futex_waiter *w)
 		}
 		lock_release(&b->fb_lock);
 	}
-	/* Who took it out holds the lock until it has unparked us: that is over when we get the lock, wherever it is. */
+	/*
+	 * Who took it out holds the lock until it has unparked us: that is over when we get the lock, wherever it is.
+	 */
 	lock_acquire(&futex_bucket(w->address)->fb_lock);
 	lock_release(&futex_bucket(w->address)->fb_lock);
 	return false;

@@ -2,8 +2,8 @@
 /*
  * multi.c - waiting for several descriptors
  *
- * One look that does not wait; then messages. A call that brings a mask of signals along is a helper's: there the kernel
- * does with it what it should.
+ * One look that does not wait; then messages. A call that brings a mask of signals along is a helper's: there the
+ * kernel does with it what it should.
  */
 #include <ellula/call.h>
 #include <ellula/ops.h>

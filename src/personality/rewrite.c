@@ -6,9 +6,9 @@
  *
  * What is written: a jump of five bytes to a stub (x86_64/entry.S), in the place of an instruction of five bytes before
  * the `syscall`, nearly always `mov $nr, %eax`. The `syscall` stays: who jumps straight to it traps, as before. Between
- * the two may stand one instruction, which then is done by entry_fast(), too. `xor %eax, %eax` has two bytes: it becomes
- * a short jump to the padding behind the `ret` that follows, and there lies the jump to the stub. What looks otherwise,
- * or lies farther than 2 GiB from the stubs, keeps trapping.
+ * the two may stand one instruction, which then is done by entry_fast(), too. `xor %eax, %eax` has two bytes: it
+ * becomes a short jump to the padding behind the `ret` that follows, and there lies the jump to the stub. What looks
+ * otherwise, or lies farther than 2 GiB from the stubs, keeps trapping.
  *
  * That the bytes are instructions is known: the `syscall` has just trapped, with the number that the `mov` before it
  * loads, and what could make the same bytes the tail of a longer instruction (a REX prefix, or the ModRM byte of a
@@ -21,11 +21,12 @@
  * memory executable, all sites keep trapping. A thread that was stopped between the two old instructions goes on with
  * the second one, which is still there.
  *
- * One form takes more than one instruction: read()'s `mov N(%rsp), %edi; xor %eax, %eax`. A thread may have been stopped
- * in the middle, hence rewrite_early(), when there is no other one.
+ * One form takes more than one instruction: read()'s `mov N(%rsp), %edi; xor %eax, %eax`. A thread may have been
+ * stopped in the middle, hence rewrite_early(), when there is no other one.
  *
  * Rejected: writing in place, by mprotect(): executable and writable for a moment, and processors do not promise what
- * they execute while bytes change; int3 first: SIGTRAP belongs to debuggers. Writing through /proc/self/mem: not atomic.
+ * they execute while bytes change; int3 first: SIGTRAP belongs to debuggers. Writing through /proc/self/mem: not
+ * atomic.
  *
  * Locks: sites.lock, for a while, and the kernel is entered under it. Nothing is taken under it.
  */

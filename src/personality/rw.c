@@ -4,7 +4,8 @@
  *
  * Each call is first tried in a way that cannot wait. If it would wait, and the descriptor is not in non-blocking mode,
  * it becomes a message. What a descriptor is decides how it is tried, and is asked once: kinds[] is cleared where a
- * number gets another meaning, by close() and dup2(); and as these are only seen while there are several threads, what is
+ * number gets another meaning, by close() and dup2(); and as these are only seen while there are several threads, what
+ * is
 known from an earlier such time is worth nothing.
  *
  * Files of a disk pass: reading and writing them ends soon, and they cannot be waited for. A time-out of the socket's
@@ -116,7 +117,9 @@ static int64_t wait_ready(int fd, short events, ell_time until, int64_t late)
 	return result < 0 ? result : 0;
 }
 
-/* A read or a write of KIND's, VECTOR of COUNT, which NR does: without waiting, then waiting until there is something. */
+/*
+ * A read or a write of KIND's, VECTOR of COUNT, which NR does: without waiting, then waiting until there is something.
+ */
 static int64_t transfer(const struct entry_regs *g, const struct iovec *vector, int count, bool in)
 {
 	int fd = (int)g->rdi;

@@ -76,7 +76,9 @@ int64_t self_arch_prctl(struct entry_regs *g)
 	}
 }
 
-/* set_robust_list(), rseq(): the C library takes a refusal for a broken kernel. Main's are the kernel's since before. */
+/*
+ * set_robust_list(), rseq(): the C library takes a refusal for a broken kernel. Main's are the kernel's since before.
+ */
 int64_t self_accepted(struct entry_regs *g)
 {
 	if (!guest_self->gu_thread)

@@ -2,9 +2,9 @@
 /*
  * signals.c - masks, alternate stacks, and signals from one thread to another
  *
- * The program's handlers are the kernel's to call. A guest has a mask and an alternate stack of its own, and an LWP gets
- * them when the guest goes back to the program, if it was another one that was there before. An LWP that idles has the
- * mask of the process' first thread: signals to the process find somebody who takes them if that thread would.
+ * The program's handlers are the kernel's to call. A guest has a mask and an alternate stack of its own, and an LWP
+ * gets them when the guest goes back to the program, if it was another one that was there before. An LWP that idles has
+ * the mask of the process' first thread: signals to the process find somebody who takes them if that thread would.
  *
  * A signal to a guest is noted, its wait is interrupted, and on its way back to the program it sends the signal to the
  * LWP that it is on: the kernel then builds the frame, on the right stack. So SIGCANCEL works, and pthread_kill(). One

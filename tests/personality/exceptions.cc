@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exceptions.cc - an ordinary program: std::thread, std::async, exceptions in threads, and cancelled ones that unwind */
+/*
+ * exceptions.cc - an ordinary program: std::thread, std::async, exceptions in threads, and cancelled ones that unwind
+ */
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* handoff.c - an ordinary program: two threads take turns, by mutex and condition variable; prints the time of a turn */
+/*
+ * handoff.c - an ordinary program: two threads take turns, by mutex and condition variable; prints the time of a turn
+ */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>

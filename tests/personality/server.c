@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * server.c - an ordinary program: a thread per connection that echoes, a thread per client, on loopback. With --serve it
- * prints its port, and serves until it is killed.
+ * server.c - an ordinary program: a thread per connection that echoes, a thread per client, on loopback. With --serve
+ * it prints its port, and serves until it is killed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
