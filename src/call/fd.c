@@ -82,11 +82,12 @@ static struct fd_record *records;
 
 struct fd_record *fd_tracked(int fd)
 {
-	struct fd_record *rec;
+	/* Another vCPU may be making it. ORD records-3: pairs with ORD records-2 */
+	struct fd_record *all = load_acquire(&records), *rec;
 
-	if (UNLIKELY(!records || fd < 0 || fd >= RECORDS_MAX))
+	if (UNLIKELY(!all || fd < 0 || fd >= RECORDS_MAX))
 		return NULL;
-	rec = &records[fd];
+	rec = &all[fd];
 	return LIKELY(load_relaxed(&rec->fr_tracked)) ? rec : NULL;
 }
 
@@ -164,7 +165,7 @@ static bool reserve(void)
 		kport_above.event = on_event;
 		kport_above.forked = on_fork;
 		if (map != MAP_FAILED)
-			store_release(&records, map); /* ORD records-2: pairs with ORD records-1 */
+			store_release(&records, map); /* ORD records-2: pairs with ORD records-1, ORD records-3 */
 	}
 	lock_release(&lock);
 	return records != NULL;
