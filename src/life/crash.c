@@ -176,14 +176,22 @@ static void on_fatal(int number, siginfo_t *info, void *context)
 		sys.raise(number);
 }
 
+/* A sanitizer has these signals, and reports by itself. */
+#if defined(WITH_ASAN) || defined(WITH_TSAN)
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
+
 void crash_watch(void)
 {
-#if !defined(WITH_ASAN) && !defined(WITH_TSAN)
 	const char *wish = getenv("ELLULA_CRASH");
 	struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	struct sigaction before;
 
 	silent = wish && strcmp(wish, "off") == 0;
+	if (SANITIZED)
+		return;
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
 		if (sys.sigaction(fatal[i], NULL, &before) != 0 || (before.sa_flags & SA_SIGINFO) ||
@@ -193,5 +201,4 @@ void crash_watch(void)
 			can_stop = true;
 	}
 	sched_crash = crash;
-#endif
 }
