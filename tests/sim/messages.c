@@ -134,6 +134,39 @@ static int again_main(void *unused)
 	return 0;
 }
 
+/* Who sends may be on another LWP when it looks for the reply: whoever sees that it is there sees the result. */
+
+static void *send_and_move(void *unused)
+{
+	struct ell_msg m[2];
+
+	(void)unused;
+	for (unsigned i = 0; i < 6; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			ell_msg_init(&m[k], NULL, NULL);
+			ell_msg_poll_fd(&m[k], pipe_fds[1], POLLOUT);
+			CHECK(ell_msg_send(&m[k]) == 0);
+		}
+		ell_yield();
+		for (unsigned k = 0; k < 2; k++) {
+			while (any(0, 3) && !ell_msg_poll(&m[k]))
+				ell_yield();
+			CHECK(ell_msg_wait(&m[k], ELL_FOREVER) == 0);
+			CHECK(m[k].ms_result > 0);
+		}
+	}
+	return NULL;
+}
+
+static int moved_main(void *unused)
+{
+	(void)unused;
+	CHECK(sys.pipe2(pipe_fds, 0) == 0);
+	crew(any(2, 4), send_and_move);
+	CHECK(ell_close(pipe_fds[0]) == 0 && ell_close(pipe_fds[1]) == 0);
+	return 0;
+}
+
 /* Requests from thread to thread, some revoked; the server answers each once. */
 
 static struct ell_port requests;
@@ -304,6 +337,13 @@ static int any_port_main(void *unused)
 		}
 		CHECK(which < 3);
 		ell_msg_reply(m, 3);
+		/* A second sender may still have the ticket of the sleep that the first one ended. */
+		if (any(0, 1)) {
+			ell_time until = ell_after(any(1, 20) * ELL_USEC);
+
+			ell_sleep_until(until);
+			CHECK(ell_now() >= until);
+		}
 	}
 	for (unsigned i = 0; i < count; i++)
 		CHECK(ell_join(others[i], NULL) == 0);
@@ -341,6 +381,7 @@ static int foreign_timer_main(void *unused)
 const struct scenario messages[] = {
 	{.name = "revoke", .main_fn = revoke_main, .faults = FAULTS_CALLS},
 	{.name = "again", .main_fn = again_main, .no_helpers = true},
+	{.name = "moved", .main_fn = moved_main, .vcpus = 2},
 	{.name = "ports", .main_fn = ports_main},
 	{.name = "upcall", .main_fn = upcall_main},
 	{.name = "wait_any", .main_fn = any_port_main},

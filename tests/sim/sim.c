@@ -136,6 +136,21 @@ static void choose_faults(const struct scenario *sc)
 		wf->wf_full = 8 + (unsigned)world_random(64);
 }
 
+/* What the queues say of themselves is so. */
+static void check_queues(void)
+{
+	for (unsigned i = 0; i < runtime.rt_count; i++) {
+		const struct vcpu *vc = &runtime.rt_vcpus[i];
+		unsigned n = 0;
+
+		for (const struct thread *th = vc->vc_more_first; th; th = th->th_next)
+			n++;
+		if (n != vc->vc_more_count || vc->vc_tail - vc->vc_head > RUNQ_SIZE)
+			world_fail("vcpu %u: %u threads in the list, counted %u; queue %u to %u", i, n,
+				   vc->vc_more_count, vc->vc_head, vc->vc_tail);
+	}
+}
+
 static void run_here(const struct scenario *sc, uint64_t seed)
 {
 	char text[16];
@@ -156,6 +171,7 @@ static void run_here(const struct scenario *sc, uint64_t seed)
 	world_report_more = report_threads;
 	CHECK(ell_run(sc->main_fn, NULL) == 0);
 	world_settle();
+	check_queues();
 	sim_end();
 	__atomic_fetch_add(&shared->steps, world_steps(), __ATOMIC_RELAXED);
 	_exit(0);
