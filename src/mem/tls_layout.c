@@ -65,19 +65,6 @@ static void *at(uintptr_t tp, ptrdiff_t offset)
 	return (char *)tp + offset;
 }
 
-static ptrdiff_t find_tid(uintptr_t tp)
-{
-	int tid = sys.gettid();
-	int value;
-
-	for (ptrdiff_t offset = LOW; offset < HIGH; offset += (ptrdiff_t)sizeof(int)) {
-		memcpy(&value, at(tp, offset), sizeof(value));
-		if (value == tid)
-			return offset;
-	}
-	return 0;
-}
-
 /* A list head that points to itself, just behind the tid. */
 static ptrdiff_t find_robust_list(uintptr_t tp, ptrdiff_t tid)
 {
@@ -97,6 +84,23 @@ static ptrdiff_t find_list(uintptr_t tp, ptrdiff_t tid)
 	if (offset & 7 || !own->next || !own->prev || (uintptr_t)own->next & 7 || (uintptr_t)own->prev & 7)
 		return 0;
 	return own->next->prev == own && own->prev->next == own ? offset : 0;
+}
+
+/*
+ * Half of a pointer may look like the tid, or any count that happens to be 1 in a process that is number 1. The tid is
+ * what stands at the beginning of a word, with the links before it and the list behind it.
+ */
+static ptrdiff_t find_tid(uintptr_t tp)
+{
+	int tid = sys.gettid();
+	int value;
+
+	for (ptrdiff_t offset = LOW; offset < HIGH; offset += (ptrdiff_t)sizeof(int)) {
+		memcpy(&value, at(tp, offset), sizeof(value));
+		if (value == tid && find_list(tp, offset) && find_robust_list(tp, offset))
+			return offset;
+	}
+	return 0;
 }
 
 /* A key of our own gets a value that stands nowhere else. */
