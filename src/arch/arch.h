@@ -9,6 +9,7 @@
  *	context.c	arch_context_make(), and the discovery of what the CPU can do
  *	interrupt.S	the way back from a function that was called in the middle of another one
  *	interrupt.c	the way there
+ *	cancel.S	arch_syscall_cancellable()
  */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
@@ -61,6 +62,16 @@ void *arch_frame_info(void *frame);
 /* Where CONTEXT is. */
 uintptr_t arch_context_pc(const void *context);
 uintptr_t arch_context_sp(const void *context);
+
+/*
+ * The system call NR: what it returned, or -errno as the kernel has it. It does not begin, or ends with -EINTR, once
+ * *ENDED is not 0 and the caller has got arch_cancel_install()'s signal after that; a call that is over meanwhile keeps
+ * its result. The handler may interrupt anything else, where it does nothing. Context: any.
+ */
+int64_t arch_syscall_cancellable(const uint32_t *ended, long nr, long a, long b, long c, long d, long e, long f);
+
+/* The handler of that signal (cancel.c): installs it for signal NUMBER. 0 or -errno. Context: any. */
+int arch_cancel_install(int number);
 
 #include "cpu.h"
 

@@ -11,8 +11,27 @@
  * that is still in the queue: any bound on them would be a deadlock for some program. So who takes a long message, or
  * puts one into the queue, makes another helper when there is none for what is queued.
  *
- * A message in the queue can be taken back. One that runs cannot, and its reply comes with its own result: a revoke is
- * a request.
+ * A message in the queue can be taken back. The system call of one that runs is interrupted:
+ *
+ *	who revokes, under the lock		the helper
+ *	1. finds it with the message		1. looks at h_revoked, and enters the kernel: one step to
+ *	2. h_revoked = 1			   the handler of the signal (arch/cancel.c)
+ *	3. sends it a signal			2. has the call's result
+ *						3. takes the lock: has no message any more, h_revoked = 0
+ *
+ * Whatever the signal finds, the helper looks after 2 or is in the kernel at 3: the call ends. Its result counts if it
+ * has one, else the message was revoked; and the reply comes after the call, so nobody touches a buffer after it. A
+ * signal that comes late, when the helper has another message already, finds h_revoked to be 0: the call begins again.
+ * What cannot be interrupted (a disk, a file system that hangs) ends as it would have: a revoke is a request.
+ *
+ * Helpers block all signals but that one, which is the highest real-time signal that nobody had a handler for when the
+ * first helper was made. If there is none, revokes wait.
+ *
+ * ms_scratch[HELPER] says where a message is: QUEUED, or the helper that has it; 0 before and after. Under the lock.
+ *
+ * Rejected: pthread_cancel(), which unwinds the stack of the helper and acts on calls of the C library only; a signal
+ * that is sent again and again until the call has ended, which would do without knowing instructions, but wakes up for
+ * every revoke, and has no bound.
  *
  * Locks: the queue's, a kernel mutex, for that is what waits here: kernel threads. Nothing else is taken under it.
  */
@@ -24,14 +43,28 @@
 #include <string.h>
 #include <time.h>
 
+#include "arch/arch.h"
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "kport/op.h"
+#include "kport/op_run.h"
 #include "message/message.h"
 #include "sys/sys.h"
 
 enum { HELPERS_MAX = 32, IDLE_SECONDS = 5, RETRIES = 5, NAP_NS = 1000000 };
+
+/* The word of ms_scratch that no step of an operation uses on a helper, and what it holds beside a helper's address. */
+enum { HELPER = 3, QUEUED = 1 };
+
+/* On its own stack; all but h_tid under the lock. */
+struct helper {
+	struct helper *h_next;
+	pid_t h_tid;
+	uint32_t h_revoked; /* its message is: read without the lock, too */
+	bool h_may_end;	    /* has one that the end of the process does not wait for */
+};
 
 static struct {
 	pthread_mutex_t lock;
@@ -47,6 +80,8 @@ static struct {
 	struct ell_msg *running; /* what helpers run, by ms_next and ms_prev */
 	uint32_t left;		 /* messages that are queued or run */
 	uint32_t must;		 /* of these: that the end of the process waits for */
+	bool prepared;
+	struct helper *all; /* by h_next */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 /* Does the end of the process wait for M? */
@@ -100,13 +135,13 @@ static struct ell_msg *queue_pop_locked(void)
 	else
 		helpers.last = NULL;
 	m->ms_next = NULL;
-	m->ms_home = NULL;
 	helpers.queued--;
 	return m;
 }
 
 static void queue_push_locked(struct ell_msg *m)
 {
+	m->ms_scratch[HELPER] = QUEUED;
 	m->ms_next = NULL;
 	m->ms_prev = helpers.last;
 	if (helpers.last)
@@ -132,7 +167,7 @@ static void queue_remove_locked(struct ell_msg *m)
 		helpers.last = m->ms_prev;
 	m->ms_next = NULL;
 	m->ms_prev = NULL;
-	m->ms_home = NULL;
+	m->ms_scratch[HELPER] = 0;
 	helpers.queued--;
 }
 
@@ -163,38 +198,58 @@ static bool grow_locked(void)
 	return grow;
 }
 
+/* Runs M, which SELF has taken from the queue, with the lock held before and after, and replies. */
+static void run_locked(struct helper *self, struct ell_msg *m)
+{
+	const struct op *row = &op_table[m->ms_op];
+	bool is_long = row->class == OP_LONG;
+	bool must = is_must(m);
+	bool shorts = is_short(m);
+	int64_t result;
+	bool grow;
+
+	m->ms_scratch[HELPER] = (uintptr_t)self;
+	self->h_may_end = !must;
+	helpers.in_long += is_long;
+	run_begins_locked(m);
+	grow = grow_locked();
+	sys.pthread_mutex_unlock(&helpers.lock);
+	if (grow)
+		helper_create();
+	result = row->run(m);
+	/* While the process is forked nothing finishes: this waits. */
+	sys.pthread_mutex_lock(&helpers.lock);
+	if (load_relaxed(&self->h_revoked))
+		result = op_outcome(result, true);
+	store_relaxed(&self->h_revoked, 0);
+	self->h_may_end = false;
+	m->ms_scratch[HELPER] = 0;
+	run_ends_locked(m);
+	sys.pthread_mutex_unlock(&helpers.lock);
+	message_finish(m, result);
+	sys.pthread_mutex_lock(&helpers.lock);
+	helpers.finishing--;
+	helpers.in_long -= is_long;
+	helpers.shorts -= shorts;
+	gone_locked(must);
+}
+
 static void *helper_main(void *unused)
 {
+	struct helper self = {.h_tid = sys.gettid()};
+	struct helper **at;
 	struct ell_msg *m;
 
 	(void)unused;
+	op_syscalls_end_by(&self.h_revoked);
 	sys.pthread_mutex_lock(&helpers.lock);
-	while ((m = wait_locked()) != NULL) {
-		const struct op *row = &op_table[m->ms_op];
-		bool is_long = row->class == OP_LONG;
-		bool must = is_must(m);
-		bool shorts = is_short(m);
-		int64_t result;
-		bool grow;
-
-		helpers.in_long += is_long;
-		run_begins_locked(m);
-		grow = grow_locked();
-		sys.pthread_mutex_unlock(&helpers.lock);
-		if (grow)
-			helper_create();
-		result = row->run(m);
-		/* While the process is forked nothing finishes: this waits. */
-		sys.pthread_mutex_lock(&helpers.lock);
-		run_ends_locked(m);
-		sys.pthread_mutex_unlock(&helpers.lock);
-		message_finish(m, result);
-		sys.pthread_mutex_lock(&helpers.lock);
-		helpers.finishing--;
-		helpers.in_long -= is_long;
-		helpers.shorts -= shorts;
-		gone_locked(must);
-	}
+	self.h_next = helpers.all;
+	helpers.all = &self;
+	while ((m = wait_locked()) != NULL)
+		run_locked(&self, m);
+	for (at = &helpers.all; *at != &self; at = &(*at)->h_next)
+		;
+	*at = self.h_next;
 	helpers.count--;
 	sys.pthread_mutex_unlock(&helpers.lock);
 	return NULL;
@@ -210,6 +265,7 @@ static void fail_if_alone(void)
 	while (helpers.count == 0 && (m = queue_pop_locked()) != NULL) {
 		helpers.shorts -= is_short(m);
 		gone_locked(is_must(m));
+		m->ms_scratch[HELPER] = 0;
 		sys.pthread_mutex_unlock(&helpers.lock);
 		message_finish(m, -EAGAIN);
 		sys.pthread_mutex_lock(&helpers.lock);
@@ -231,7 +287,21 @@ static bool is_nobody_free(void)
 	return nobody;
 }
 
-/* One more helper, which is counted already, and takes no signals. */
+/* The signal that interrupts helpers: 0 if there is none. */
+static int interrupt_signal;
+
+static void interrupt_choose(void)
+{
+	struct sigaction now;
+
+	for (int number = SIGRTMAX; number >= SIGRTMIN && !interrupt_signal; number--) {
+		if (sys.sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+		    now.sa_handler == SIG_DFL && arch_cancel_install(number) == 0)
+			interrupt_signal = number;
+	}
+}
+
+/* One more helper, which is counted already, and takes no signals but ours. */
 static void helper_create(void)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -241,6 +311,8 @@ static void helper_create(void)
 	int error;
 
 	sigfillset(&all);
+	if (interrupt_signal)
+		sigdelset(&all, interrupt_signal);
 	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -255,12 +327,15 @@ static void helper_create(void)
 		fail_if_alone();
 }
 
-void helper_send(struct ell_msg *m, enum message_state state)
+/* Queues M; with the lock held before, but not after. */
+static void queue_locked(struct ell_msg *m)
 {
 	bool grow;
 
-	sys.pthread_mutex_lock(&helpers.lock);
-	message_to_sent(m, state, &helpers);
+	if (UNLIKELY(!helpers.prepared)) {
+		helpers.prepared = true;
+		interrupt_choose();
+	}
 	queue_push_locked(m);
 	grow = grow_locked();
 	sys.pthread_cond_signal(&helpers.work);
@@ -269,19 +344,42 @@ void helper_send(struct ell_msg *m, enum message_state state)
 		helper_create();
 }
 
+void helper_send(struct ell_msg *m, enum message_state state)
+{
+	sys.pthread_mutex_lock(&helpers.lock);
+	message_to_sent(m, state, &helpers);
+	queue_locked(m);
+}
+
+void helper_take(struct ell_msg *m)
+{
+	sys.pthread_mutex_lock(&helpers.lock);
+	queue_locked(m);
+}
+
+/* Ends the system call of H. */
+static void interrupt_locked(struct helper *h)
+{
+	store_relaxed(&h->h_revoked, 1);
+	if (interrupt_signal)
+		sys.tgkill(sys.getpid(), h->h_tid, interrupt_signal);
+}
+
 void helper_revoke(struct ell_msg *m)
 {
 	bool queued;
 
 	sys.pthread_mutex_lock(&helpers.lock);
-	queued = m->ms_home == &helpers;
+	queued = m->ms_scratch[HELPER] == QUEUED;
 	if (queued) {
 		queue_remove_locked(m);
 		gone_locked(is_must(m));
+	} else if (m->ms_scratch[HELPER]) {
+		interrupt_locked((struct helper *)(uintptr_t)m->ms_scratch[HELPER]);
 	}
 	sys.pthread_mutex_unlock(&helpers.lock);
 	if (queued)
-		message_reply(m, -ECANCELED);
+		message_reply(m, op_stopped(m));
 	else
 		message_revoke_seen(m);
 }
@@ -299,6 +397,10 @@ void helper_close(void)
 		gone_locked(false);
 		m->ms_next = taken;
 		taken = m;
+	}
+	for (struct helper *h = helpers.all; h; h = h->h_next) {
+		if (h->h_may_end)
+			interrupt_locked(h);
 	}
 	sys.pthread_mutex_unlock(&helpers.lock);
 	for (m = taken; m; m = next) {
@@ -336,6 +438,10 @@ void helper_release(void)
 
 void helper_forked(struct ell_msg **orphans)
 {
+	for (struct ell_msg *m = helpers.first; m; m = m->ms_next)
+		m->ms_scratch[HELPER] = 0;
+	for (struct ell_msg *m = helpers.running; m; m = m->ms_next)
+		m->ms_scratch[HELPER] = 0;
 	kport_orphans(orphans, helpers.first);
 	kport_orphans(orphans, helpers.running);
 	memset(&helpers, 0, sizeof(helpers));

@@ -10,7 +10,10 @@
 /* M, which is to be sent as STATE, is to run on a helper. Context: T V F. */
 void helper_send(struct ell_msg *m, enum message_state state);
 
-/* M is REVOKING: takes it back if it has not begun. Context: T V F. */
+/* The same for M, which is sent already, to a kernel port that cannot do it. With that it may be over. Context: T V. */
+void helper_take(struct ell_msg *m);
+
+/* M is REVOKING: takes it back if it has not begun, or ends its system call. Context: T V F. */
 void helper_revoke(struct ell_msg *m);
 
 /* The process ends: takes back what has not begun, and may be. Context: T V F. */

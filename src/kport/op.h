@@ -10,6 +10,7 @@
 #define KPORT_OP_H
 
 #include <ellula/message.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct io_uring_sqe;
@@ -40,12 +41,31 @@ struct op {
 	int64_t (*run)(struct ell_msg *m);
 
 	/*
+	 * Does it, or its next step, if that needs no waiting: the result or -errno, OP_WAIT(events) or OP_BLOCKS.
+	 * AGAIN: it was tried before. NULL: only a helper can tell. Context: T V.
+	 */
+	int64_t (*attempt)(struct ell_msg *m, bool again);
+
+	/*
 	 * An operation of several steps: takes the result of a step, and returns true with the message changed so that
 	 * prep makes the next one; or false, with *RESULT the final result and all that the steps held given back.
 	 * REVOKED: the sender asked for an end. NULL: one step. Context: V.
 	 */
 	bool (*step)(struct ell_msg *m, int64_t *result, bool revoked);
 };
+
+/*
+ * What an attempt says when there is no result yet: that it is worth another one after one of these events of poll(2),
+ * which are never 0; or that the system call may block, whatever poll(2) says, and is for a helper. No result is that
+ * small.
+ */
+#define OP_WAIT(events) (INT64_MIN | (int64_t)(uint16_t)(events))
+#define OP_BLOCKS OP_WAIT(0)
+
+static inline bool op_is_result(int64_t attempted)
+{
+	return attempted > (INT64_MIN | UINT16_MAX);
+}
 
 extern const struct op op_table[ELL_OP_COUNT];
 

@@ -176,7 +176,7 @@ int64_t op_sync_file_range_run(struct ell_msg *m)
 
 int64_t op_fallocate_run(struct ell_msg *m)
 {
-	return op_result(sys.fallocate(m->ms_fd, (int)m->ms_opflags, (off_t)m->ms_off, (off_t)m->ms_len));
+	return OP_CALL(SYS_fallocate, m->ms_fd, m->ms_opflags, m->ms_off, m->ms_len, 0, 0);
 }
 
 int64_t op_ftruncate_run(struct ell_msg *m)

@@ -30,3 +30,9 @@ int64_t op_nop_run(struct ell_msg *m)
 	(void)m;
 	return 0;
 }
+
+int64_t op_nop_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return op_nop_run(m);
+}

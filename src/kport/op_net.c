@@ -6,8 +6,10 @@
  *	socket: ms_fd (domain), ms_opflags (type), ms_fd2 (protocol)
  */
 #include <ellula/ops.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/compiler.h"
@@ -122,7 +124,7 @@ int64_t op_listen_run(struct ell_msg *m)
 
 static int64_t call_accept(struct ell_msg *m)
 {
-	return op_result(sys.accept4(m->ms_fd, m->ms_addr, m->ms_addr2, (int)m->ms_opflags));
+	return OP_CALL(SYS_accept4, m->ms_fd, m->ms_addr, m->ms_addr2, m->ms_opflags, 0, 0);
 }
 
 int64_t op_accept_run(struct ell_msg *m)
@@ -132,7 +134,7 @@ int64_t op_accept_run(struct ell_msg *m)
 
 static int64_t call_connect(struct ell_msg *m)
 {
-	return op_result(sys.connect(m->ms_fd, m->ms_addr, (socklen_t)m->ms_len));
+	return OP_CALL(SYS_connect, m->ms_fd, m->ms_addr, m->ms_len, 0, 0, 0);
 }
 
 /* With O_NONBLOCK the first call begins, POLLOUT is the end of it, and the second call tells how it went. */
@@ -143,8 +145,9 @@ int64_t op_connect_run(struct ell_msg *m)
 	if (result != -EINPROGRESS)
 		return result;
 	do {
-		op_wait(m->ms_fd, POLLOUT);
-		result = call_connect(m);
+		result = op_wait(m->ms_fd, POLLOUT);
+		if (result >= 0)
+			result = call_connect(m);
 	} while (result == -EALREADY);
 	return result == -EISCONN ? 0 : result;
 }
@@ -152,4 +155,100 @@ int64_t op_connect_run(struct ell_msg *m)
 int64_t op_shutdown_run(struct ell_msg *m)
 {
 	return op_result(sys.shutdown(m->ms_fd, (int)m->ms_opflags));
+}
+
+int64_t op_socket_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return op_socket_run(m);
+}
+
+/* A name in a file system may be slow to reach; an Internet address is not. */
+int64_t op_bind_attempt(struct ell_msg *m, bool again)
+{
+	const struct sockaddr *addr = m->ms_addr;
+
+	(void)again;
+	if (addr && m->ms_len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNIX)
+		return OP_BLOCKS;
+	return op_bind_run(m);
+}
+
+int64_t op_listen_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return op_listen_run(m);
+}
+
+int64_t op_shutdown_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return op_shutdown_run(m);
+}
+
+static bool is_nonblocking(int fd)
+{
+	int flags = sys.fcntl(fd, F_GETFL, 0);
+
+	return flags < 0 || (flags & O_NONBLOCK);
+}
+
+/* The option NAME of the socket FD, or -1. */
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return sys.getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+/*
+ * accept(2) has no MSG_DONTWAIT, and a listener may be shared with other LWPs and processes, who may take the
+ * connection that poll(2) has seen. So of one in blocking mode a helper takes it.
+ */
+int64_t op_accept_attempt(struct ell_msg *m, bool again)
+{
+	int64_t result;
+
+	/* What is wrong is wrong at once, whether a connection comes or not. */
+	if (!again && (option(m->ms_fd, SO_ACCEPTCONN) != 1 || m->ms_opflags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)))
+		return OP_BLOCKS;
+	if (!is_nonblocking(m->ms_fd))
+		return op_wait_or_block(m->ms_fd, POLLIN);
+	result = call_accept(m);
+	return result == -EAGAIN ? OP_WAIT(POLLIN) : result;
+}
+
+/*
+ * A TCP socket that does not listen has nothing to offer before it is connected, so nobody sees that its mode changes
+ * for the moment in which the connection begins. On others (a local one whose listener's queue is full) connect(2) may
+ * wait for what poll(2) does not know.
+ */
+static bool may_change_mode(int fd)
+{
+	int domain = option(fd, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) && option(fd, SO_TYPE) == SOCK_STREAM &&
+	       option(fd, SO_ACCEPTCONN) == 0;
+}
+
+int64_t op_connect_attempt(struct ell_msg *m, bool again)
+{
+	bool change = !is_nonblocking(m->ms_fd);
+	int mode = 1;
+	int64_t result;
+
+	if (change) {
+		if (!may_change_mode(m->ms_fd))
+			return OP_BLOCKS;
+		sys.ioctl(m->ms_fd, FIONBIO, &mode);
+	}
+	result = call_connect(m);
+	if (change) {
+		mode = 0;
+		sys.ioctl(m->ms_fd, FIONBIO, &mode);
+	}
+	if (result == -EINPROGRESS || (again && result == -EALREADY))
+		return OP_WAIT(POLLOUT);
+	return again && result == -EISCONN ? 0 : result;
 }

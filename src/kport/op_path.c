@@ -148,7 +148,7 @@ void op_symlinkat_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 
 int64_t op_openat_run(struct ell_msg *m)
 {
-	return op_result(sys.openat(m->ms_fd, m->ms_addr, (int)m->ms_opflags, (mode_t)m->ms_len));
+	return OP_CALL(SYS_openat, m->ms_fd, m->ms_addr, m->ms_opflags, m->ms_len, 0, 0);
 }
 
 int64_t op_close_run(struct ell_msg *m)

@@ -8,6 +8,7 @@
 #include <liburing.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "base/compiler.h"
 #include "kport/op_args.h"
@@ -41,12 +42,27 @@ void op_watch_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 	io_uring_prep_poll_multishot(sqe, m->ms_fd, m->ms_opflags | EPOLLET);
 }
 
-int64_t op_poll_run(struct ell_msg *m)
+static int64_t look(const struct ell_msg *m, const struct timespec *timeout)
 {
 	struct pollfd pfd = {.fd = m->ms_fd, .events = (short)m->ms_opflags};
-	int64_t result = op_result(sys.poll(&pfd, 1, -1));
+	int64_t result = OP_CALL(SYS_ppoll, &pfd, 1, timeout, NULL, 0, 0);
 
 	if (result < 0)
 		return result;
 	return pfd.revents & POLLNVAL ? -EBADF : (uint16_t)pfd.revents;
+}
+
+int64_t op_poll_run(struct ell_msg *m)
+{
+	return look(m, NULL);
+}
+
+/* Errors and a hang-up are reported whether they were asked for or not. */
+int64_t op_poll_attempt(struct ell_msg *m, bool again)
+{
+	static const struct timespec none;
+	int64_t events = look(m, &none);
+
+	(void)again;
+	return events ? events : OP_WAIT(m->ms_opflags | POLLERR | POLLHUP);
 }

@@ -7,7 +7,6 @@
 #include <ellula/ops.h>
 #include <liburing.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/compiler.h"
 #include "kport/op_newer.h"
@@ -31,7 +30,8 @@ void op_waitid_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 	sqe->file_index = m->ms_opflags;
 }
 
+/* A NULL siginfo is the kernel's to allow. */
 int64_t op_waitid_run(struct ell_msg *m)
 {
-	return op_result(sys.waitid((idtype_t)m->ms_fd2, (id_t)m->ms_fd, m->ms_addr, (int)m->ms_opflags));
+	return OP_CALL(SYS_waitid, m->ms_fd2, m->ms_fd, m->ms_addr, m->ms_opflags, NULL, 0);
 }

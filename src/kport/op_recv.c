@@ -80,19 +80,29 @@ void op_recvfrom_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 		op_recv_prep(sqe, m);
 }
 
+static int64_t receive(const struct ell_msg *m, int flags)
+{
+	return OP_CALL(SYS_recvfrom, m->ms_fd, m->ms_addr, m->ms_len, flags, NULL, NULL);
+}
+
+static int64_t receive_message(const struct ell_msg *m, struct msghdr *msg, int flags)
+{
+	return OP_CALL(SYS_recvmsg, m->ms_fd, msg, flags, 0, 0, 0);
+}
+
 static int64_t call_recv(struct ell_msg *m)
 {
-	return op_result(sys.recv(m->ms_fd, m->ms_addr, m->ms_len, (int)m->ms_opflags));
+	return receive(m, (int)m->ms_opflags);
 }
 
 static int64_t call_recvmsg(struct ell_msg *m)
 {
-	return op_result(sys.recvmsg(m->ms_fd, m->ms_addr, (int)m->ms_opflags));
+	return receive_message(m, m->ms_addr, (int)m->ms_opflags);
 }
 
 static int64_t call_recvfrom(struct ell_msg *m)
 {
-	return op_result(sys.recvmsg(m->ms_fd, make_header(m), (int)m->ms_opflags));
+	return receive_message(m, make_header(m), (int)m->ms_opflags);
 }
 
 static int64_t run(struct ell_msg *m, op_call *call)
@@ -113,4 +123,37 @@ int64_t op_recvmsg_run(struct ell_msg *m)
 int64_t op_recvfrom_run(struct ell_msg *m)
 {
 	return run(m, m->ms_addr2 ? call_recvfrom : call_recv);
+}
+
+/* MSG is NULL: buffer and length are the message's. */
+static int64_t attempt(const struct ell_msg *m, struct msghdr *msg)
+{
+	int flags = (int)m->ms_opflags;
+	short events = flags & MSG_OOB ? POLLPRI : flags & MSG_ERRQUEUE ? POLLERR : POLLIN;
+	int64_t result;
+
+	/* What has come so far would have to be remembered: a helper waits for the rest. */
+	if ((flags & (MSG_WAITALL | MSG_DONTWAIT)) == MSG_WAITALL)
+		return op_wait_or_block(m->ms_fd, events);
+	flags |= MSG_DONTWAIT;
+	result = msg ? receive_message(m, msg, flags) : receive(m, flags);
+	return result == -EAGAIN && !(m->ms_opflags & MSG_DONTWAIT) ? OP_WAIT(events) : result;
+}
+
+int64_t op_recv_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt(m, NULL);
+}
+
+int64_t op_recvmsg_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt(m, m->ms_addr);
+}
+
+int64_t op_recvfrom_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt(m, m->ms_addr2 ? make_header(m) : NULL);
 }

@@ -12,6 +12,7 @@ struct io_uring_sqe;
 #define OP_CHECK(name) int op_##name##_check(const struct ell_msg *m)
 #define OP_PREP(name) void op_##name##_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 #define OP_RUN(name) int64_t op_##name##_run(struct ell_msg *m)
+#define OP_ATTEMPT(name) int64_t op_##name##_attempt(struct ell_msg *m, bool again)
 #define OP_STEP(name) bool op_##name##_step(struct ell_msg *m, int64_t *result, bool revoked)
 
 /* op_run.c */
@@ -21,16 +22,20 @@ OP_STEP(once);
 OP_CHECK(read);
 OP_PREP(read);
 OP_RUN(read);
+OP_ATTEMPT(read);
 OP_CHECK(write);
 OP_PREP(write);
 OP_RUN(write);
+OP_ATTEMPT(write);
 OP_STEP(write);
 OP_CHECK(readv);
 OP_PREP(readv);
 OP_RUN(readv);
+OP_ATTEMPT(readv);
 OP_CHECK(writev);
 OP_PREP(writev);
 OP_RUN(writev);
+OP_ATTEMPT(writev);
 OP_STEP(writev);
 
 /* op_file.c */
@@ -101,45 +106,58 @@ OP_RUN(fsetxattr);
 /* op_net.c */
 OP_PREP(socket);
 OP_RUN(socket);
+OP_ATTEMPT(socket);
 OP_CHECK(sockaddr);
 OP_PREP(bind);
 OP_RUN(bind);
+OP_ATTEMPT(bind);
 OP_PREP(listen);
 OP_RUN(listen);
+OP_ATTEMPT(listen);
 OP_CHECK(accept);
 OP_PREP(accept);
 OP_RUN(accept);
+OP_ATTEMPT(accept);
 OP_PREP(connect);
 OP_RUN(connect);
+OP_ATTEMPT(connect);
 OP_PREP(shutdown);
 OP_RUN(shutdown);
+OP_ATTEMPT(shutdown);
 
 /* op_send.c */
 OP_CHECK(send);
 OP_PREP(send);
 OP_RUN(send);
+OP_ATTEMPT(send);
 OP_STEP(send);
 OP_CHECK(sendto);
 OP_PREP(sendto);
 OP_RUN(sendto);
+OP_ATTEMPT(sendto);
 OP_CHECK(msghdr);
 OP_PREP(sendmsg);
 OP_RUN(sendmsg);
+OP_ATTEMPT(sendmsg);
 OP_STEP(sendmsg);
 
 /* op_recv.c */
 OP_CHECK(recv);
 OP_PREP(recv);
 OP_RUN(recv);
+OP_ATTEMPT(recv);
 OP_PREP(recvfrom);
 OP_RUN(recvfrom);
+OP_ATTEMPT(recvfrom);
 OP_PREP(recvmsg);
 OP_RUN(recvmsg);
+OP_ATTEMPT(recvmsg);
 
 /* op_poll.c */
 OP_CHECK(poll);
 OP_PREP(poll);
 OP_RUN(poll);
+OP_ATTEMPT(poll);
 OP_PREP(watch);
 
 /* op_time.c */
@@ -152,5 +170,6 @@ OP_RUN(waitid);
 /* op_misc.c */
 OP_PREP(nop);
 OP_RUN(nop);
+OP_ATTEMPT(nop);
 
 #endif

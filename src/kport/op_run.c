@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/panic.h"
-#include "kport/op.h"
 #include "kport/op_args.h"
 #include "kport/op_rows.h"
 #include "sys/sys.h"
@@ -27,14 +27,42 @@
 /* ERESTARTSYS to ERESTART_RESTARTBLOCK, from the kernel's include/linux/errno.h. */
 enum { ERESTART_FIRST = 512, ERESTART_LAST = 516 };
 
-enum { NAP_NS = 1000000 };
-
-void op_wait(int fd, short events)
+short op_ready(int fd, short events)
 {
 	struct pollfd pfd = {.fd = fd, .events = events};
 
-	while (sys.poll(&pfd, 1, -1) < 0 && errno == EINTR)
-		;
+	return sys.poll(&pfd, 1, 0) > 0 ? pfd.revents : 0;
+}
+
+enum { NAP_NS = 1000000 };
+
+static const uint32_t never;
+
+/* Each thread that is no helper sees the first value. */
+static __thread const uint32_t *ended_by __attribute__((tls_model("initial-exec"))) = &never;
+
+void op_syscalls_end_by(const uint32_t *revoked)
+{
+	ended_by = revoked;
+}
+
+int64_t op_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	const uint32_t *revoked = ended_by;
+	int64_t result;
+
+	/* A signal that was sent for the message before this one may come late. */
+	do
+		result = sys.interruptible(revoked, nr, a, b, c, d, e, f);
+	while (result == -EINTR && !load_relaxed(revoked));
+	return result;
+}
+
+int64_t op_wait(int fd, short events)
+{
+	struct pollfd pfd = {.fd = fd, .events = events};
+
+	return OP_CALL(SYS_ppoll, &pfd, 1, NULL, NULL, 0, 0);
 }
 
 int64_t op_retry(struct ell_msg *m, short events, op_call *call)
@@ -42,7 +70,9 @@ int64_t op_retry(struct ell_msg *m, short events, op_call *call)
 	const struct timespec nap = {.tv_nsec = NAP_NS};
 	int64_t result = call(m);
 
-	for (unsigned tries = 0; result == -EAGAIN && !ell_msg_revoked(m); tries++) {
+	for (unsigned tries = 0; result == -EAGAIN; tries++) {
+		if (ell_msg_revoked(m))
+			return -EINTR;
 		op_wait(m->ms_fd, events);
 		/* A peer's full queue does not show in poll(2): do not spin on it. */
 		if (tries > 0)
@@ -68,6 +98,16 @@ int64_t op_outcome(int64_t result, bool revoked)
 	if (result <= -ERESTART_FIRST && result >= -ERESTART_LAST)
 		result = -EINTR;
 	return revoked && result == -EINTR ? -ECANCELED : result;
+}
+
+int64_t op_stopped(struct ell_msg *m)
+{
+	const struct op *row = &op_table[m->ms_op];
+	int64_t result = -ECANCELED;
+
+	if (row->attempt && row->step)
+		row->step(m, &result, true);
+	return result;
 }
 
 bool op_once_step(struct ell_msg *m, int64_t *result, bool revoked)

@@ -9,8 +9,10 @@
  *	ms_fd, ms_off, ms_addr, ms_len (bytes, or vectors), ms_opflags (RWF_ flags)
  */
 #include <ellula/ops.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -162,8 +164,8 @@ bool op_writev_step(struct ell_msg *m, int64_t *result, bool revoked)
 static int64_t call_read(struct ell_msg *m)
 {
 	if (m->ms_off == (uint64_t)POSITION)
-		return op_result(sys.read(m->ms_fd, m->ms_addr, m->ms_len));
-	return op_result(sys.pread(m->ms_fd, m->ms_addr, m->ms_len, (off_t)m->ms_off));
+		return OP_CALL(SYS_read, m->ms_fd, m->ms_addr, m->ms_len, 0, 0, 0);
+	return OP_CALL(SYS_pread64, m->ms_fd, m->ms_addr, m->ms_len, m->ms_off, 0, 0);
 }
 
 static int64_t call_write(struct ell_msg *m)
@@ -172,27 +174,48 @@ static int64_t call_write(struct ell_msg *m)
 	const char *at = op_after(m->ms_addr, done);
 
 	if (m->ms_off == (uint64_t)POSITION)
-		return op_result(sys.write(m->ms_fd, at, m->ms_len - done));
-	return op_result(sys.pwrite(m->ms_fd, at, m->ms_len - done, (off_t)m->ms_off));
+		return OP_CALL(SYS_write, m->ms_fd, at, m->ms_len - done, 0, 0, 0);
+	return OP_CALL(SYS_pwrite64, m->ms_fd, at, m->ms_len - done, m->ms_off, 0, 0);
+}
+
+/* On 64 bits the offset is one argument, before an unused one. */
+static int64_t read_vectors(const struct ell_msg *m, const struct iovec *iov, uint64_t count, unsigned flags)
+{
+	return OP_CALL(SYS_preadv2, m->ms_fd, iov, count, m->ms_off, 0, flags);
+}
+
+static int64_t write_vectors(const struct ell_msg *m, const struct iovec *iov, uint64_t count, unsigned flags)
+{
+	return OP_CALL(SYS_pwritev2, m->ms_fd, iov, count, m->ms_off, 0, flags);
 }
 
 static int64_t call_readv(struct ell_msg *m)
 {
-	return op_result(sys.preadv2(m->ms_fd, m->ms_addr, (int)m->ms_len, (off_t)m->ms_off, (int)m->ms_opflags));
+	return read_vectors(m, m->ms_addr, m->ms_len, m->ms_opflags);
+}
+
+/* What is left to write: COUNT vectors, one of them perhaps in ROOM. */
+static const struct iovec *rest_vectors(const struct ell_msg *m, struct iovec *room, uint64_t *count)
+{
+	uint64_t done = m->ms_scratch[0];
+
+	*count = m->ms_len;
+	if (m->ms_op == ELL_OP_WRITEV && done == 0)
+		return m->ms_addr;
+	*count = 1;
+	*room = m->ms_op == ELL_OP_WRITEV
+			? op_rest_vector(m->ms_addr, m->ms_len, done)
+			: (struct iovec){.iov_base = (char *)m->ms_addr + done, .iov_len = m->ms_len - done};
+	return room;
 }
 
 static int64_t call_writev(struct ell_msg *m)
 {
-	const struct iovec *iov = m->ms_addr;
-	int count = (int)m->ms_len;
-	struct iovec next;
+	struct iovec room;
+	uint64_t count;
+	const struct iovec *iov = rest_vectors(m, &room, &count);
 
-	if (m->ms_scratch[0] > 0) {
-		next = op_rest_vector(iov, m->ms_len, m->ms_scratch[0]);
-		iov = &next;
-		count = 1;
-	}
-	return op_result(sys.pwritev2(m->ms_fd, iov, count, (off_t)m->ms_off, (int)m->ms_opflags));
+	return write_vectors(m, iov, count, m->ms_opflags);
 }
 
 int64_t op_read_run(struct ell_msg *m)
@@ -213,4 +236,83 @@ int64_t op_readv_run(struct ell_msg *m)
 int64_t op_writev_run(struct ell_msg *m)
 {
 	return m->ms_opflags & RWF_NOWAIT ? call_writev(m) : op_retry_steps(m, POLLOUT, call_writev, op_writev_step);
+}
+
+/* Is FD something that may wait for a disk, whatever poll(2) says? */
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return sys.fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+/* RESULT of a call with RWF_NOWAIT, or of CALL where the file does not know that flag. */
+static int64_t attempted(struct ell_msg *m, int64_t result, short events, op_call *call)
+{
+	int flags;
+
+	if (m->ms_opflags & RWF_NOWAIT)
+		return result;
+	if (result == -EOPNOTSUPP || result == -ENOSYS) {
+		flags = sys.fcntl(m->ms_fd, F_GETFL, 0);
+		if (flags >= 0 && !(flags & O_NONBLOCK))
+			return op_wait_or_block(m->ms_fd, events);
+		result = call(m);
+	}
+	return result == -EAGAIN ? OP_WAIT(events) : result;
+}
+
+/*
+ * Of a file, what the page cache holds may be less than what there is. So only a count that is all that was asked for
+ * is a result; and with the file's own position, which would have moved, there is no attempt.
+ */
+static int64_t attempt_read(struct ell_msg *m, const struct iovec *iov, uint64_t count, op_call *call)
+{
+	bool at_offset = m->ms_off != (uint64_t)POSITION;
+	int64_t result;
+
+	if (!at_offset && !(m->ms_opflags & RWF_NOWAIT) && is_file(m->ms_fd))
+		return OP_BLOCKS;
+	result = read_vectors(m, iov, count, m->ms_opflags | RWF_NOWAIT);
+	if (at_offset && !(m->ms_opflags & RWF_NOWAIT) && (result < 0 || (uint64_t)result < op_total(iov, count)))
+		return OP_BLOCKS;
+	return attempted(m, result, POLLIN, call);
+}
+
+static int64_t attempt_write(struct ell_msg *m, op_call *call)
+{
+	struct iovec room;
+	uint64_t count;
+	const struct iovec *iov;
+
+	if (!(m->ms_opflags & RWF_NOWAIT) && is_file(m->ms_fd))
+		return OP_BLOCKS;
+	iov = rest_vectors(m, &room, &count);
+	return attempted(m, write_vectors(m, iov, count, m->ms_opflags | RWF_NOWAIT), POLLOUT, call);
+}
+
+int64_t op_read_attempt(struct ell_msg *m, bool again)
+{
+	const struct iovec iov = {.iov_base = m->ms_addr, .iov_len = m->ms_len};
+
+	(void)again;
+	return attempt_read(m, &iov, 1, call_read);
+}
+
+int64_t op_readv_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt_read(m, m->ms_addr, m->ms_len, call_readv);
+}
+
+int64_t op_write_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt_write(m, call_write);
+}
+
+int64_t op_writev_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return attempt_write(m, call_writev);
 }

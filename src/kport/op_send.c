@@ -132,24 +132,34 @@ bool op_sendmsg_step(struct ell_msg *m, int64_t *result, bool revoked)
 	return op_rest(m, total, result, revoked);
 }
 
-static int64_t call_sendto(struct ell_msg *m)
+static int64_t send_to(const struct ell_msg *m, int more)
 {
 	const struct sockaddr *addr = address(m);
 	uint64_t len;
 	char *at = rest(m, &len);
 
-	return op_result(sys.sendto(m->ms_fd, at, len, flags(m), addr, addr ? (socklen_t)m->ms_fd2 : 0));
+	return OP_CALL(SYS_sendto, m->ms_fd, at, len, flags(m) | more, addr, addr ? m->ms_fd2 : 0);
 }
 
-static int64_t call_sendmsg(struct ell_msg *m)
+static int64_t send_message(const struct ell_msg *m, int more)
 {
 	const struct msghdr *msg = m->ms_addr;
 	struct iovec next;
 
 	if (m->ms_scratch[0] == 0)
-		return op_result(sys.sendmsg(m->ms_fd, msg, flags(m)));
+		return OP_CALL(SYS_sendmsg, m->ms_fd, msg, flags(m) | more, 0, 0, 0);
 	next = op_rest_vector(msg->msg_iov, msg->msg_iovlen, m->ms_scratch[0]);
-	return op_result(sys.send(m->ms_fd, next.iov_base, next.iov_len, flags(m)));
+	return OP_CALL(SYS_sendto, m->ms_fd, next.iov_base, next.iov_len, flags(m) | more, NULL, 0);
+}
+
+static int64_t call_sendto(struct ell_msg *m)
+{
+	return send_to(m, 0);
+}
+
+static int64_t call_sendmsg(struct ell_msg *m)
+{
+	return send_message(m, 0);
 }
 
 int64_t op_sendto_run(struct ell_msg *m)
@@ -168,4 +178,32 @@ int64_t op_sendmsg_run(struct ell_msg *m)
 	if (m->ms_opflags & MSG_DONTWAIT)
 		return call_sendmsg(m);
 	return op_retry_steps(m, POLLOUT, call_sendmsg, op_sendmsg_step);
+}
+
+static int64_t attempted(const struct ell_msg *m, int64_t result)
+{
+	return result == -EAGAIN && !(m->ms_opflags & MSG_DONTWAIT) ? OP_WAIT(POLLOUT) : result;
+}
+
+/* MSG_FASTOPEN makes a connection, and then is an attempt of connect(2). */
+static bool opens(const struct ell_msg *m)
+{
+	return (m->ms_opflags & (MSG_FASTOPEN | MSG_DONTWAIT)) == MSG_FASTOPEN && m->ms_scratch[0] == 0;
+}
+
+int64_t op_sendto_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return opens(m) ? OP_BLOCKS : attempted(m, send_to(m, MSG_DONTWAIT));
+}
+
+int64_t op_send_attempt(struct ell_msg *m, bool again)
+{
+	return op_sendto_attempt(m, again);
+}
+
+int64_t op_sendmsg_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return opens(m) ? OP_BLOCKS : attempted(m, send_message(m, MSG_DONTWAIT));
 }

@@ -30,7 +30,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,12 +133,12 @@ int64_t op_splice_run(struct ell_msg *m)
 	off64_t *from = in < 0 ? NULL : &in;
 	off64_t *to = out < 0 ? NULL : &out;
 
-	return op_result(sys.splice(m->ms_fd, from, m->ms_fd2, to, m->ms_len, m->ms_opflags));
+	return OP_CALL(SYS_splice, m->ms_fd, from, m->ms_fd2, to, m->ms_len, m->ms_opflags);
 }
 
 int64_t op_tee_run(struct ell_msg *m)
 {
-	return op_result(sys.tee(m->ms_fd, m->ms_fd2, m->ms_len, m->ms_opflags));
+	return OP_CALL(SYS_tee, m->ms_fd, m->ms_fd2, m->ms_len, m->ms_opflags, 0, 0);
 }
 
 static struct sendfile_notes notes_of(const struct ell_msg *m)
@@ -303,7 +302,7 @@ bool op_sendfile_step(struct ell_msg *m, int64_t *result, bool revoked)
 
 static int64_t call_sendfile(struct ell_msg *m)
 {
-	return op_result(sys.sendfile(m->ms_fd, m->ms_fd2, m->ms_addr, m->ms_len - m->ms_scratch[0]));
+	return OP_CALL(SYS_sendfile, m->ms_fd, m->ms_fd2, m->ms_addr, m->ms_len - m->ms_scratch[0], 0, 0);
 }
 
 /* The system call keeps the position by itself; it ends early only for O_NONBLOCK, or because it cannot go on. */

@@ -6,8 +6,10 @@
 /*
  * CALL(type, name, parameters, arguments). A row has the name of the function of the C library or of liburing that it
  * stands for, and its convention: -1 and errno, or -errno from liburing, or an error number from pthread_*() and
- * posix_fadvise(). Those with varying arguments have the ones that are used here. What runs most often stands first,
- * so that a few cache lines hold it.
+ * posix_fadvise(). interruptible is any system call that may block for ever, by its number: what it returned or -errno;
+ * a word that is not 0, and a signal, end it (arch.h). epoll_wait_until is epoll_pwait2 without a mask. Those with
+ * varying arguments have the ones that are used here. What runs most often stands first, so that a few cache lines hold
+ * it.
  */
 #define SYS_CALLS(CALL)                                                                                                \
 	CALL(ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))                         \
@@ -29,10 +31,15 @@
 	CALL(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))                                           \
 	CALL(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len))                                    \
 	CALL(int, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))                       \
+	CALL(int64_t, interruptible, (const uint32_t *ended, long nr, long a, long b, long c, long d, long e, long f), \
+	     (ended, nr, a, b, c, d, e, f))                                                                            \
+	CALL(int, epoll_ctl, (int epoll, int op, int fd, struct epoll_event *event), (epoll, op, fd, event))           \
+	CALL(int, epoll_wait_until, (int epoll, struct epoll_event *events, int count, const struct timespec *left),   \
+	     (epoll, events, count, left))                                                                             \
+	CALL(int, epoll_wait, (int epoll, struct epoll_event *events, int count, int ms), (epoll, events, count, ms))  \
+	CALL(int, epoll_create1, (int flags), (flags))                                                                 \
 	/* files */                                                                                                    \
 	CALL(int, openat, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode))               \
-	CALL(ssize_t, pread, (int fd, void *buf, size_t len, off_t off), (fd, buf, len, off))                          \
-	CALL(ssize_t, pwrite, (int fd, const void *buf, size_t len, off_t off), (fd, buf, len, off))                   \
 	CALL(ssize_t, readv, (int fd, const struct iovec *iov, int count), (fd, iov, count))                           \
 	CALL(ssize_t, writev, (int fd, const struct iovec *iov, int count), (fd, iov, count))                          \
 	CALL(ssize_t, preadv, (int fd, const struct iovec *iov, int count, off_t off), (fd, iov, count, off))          \
@@ -43,18 +50,14 @@
 	     (fd, iov, count, off, flags))                                                                             \
 	CALL(off_t, lseek, (int fd, off_t off, int whence), (fd, off, whence))                                         \
 	CALL(int, fstat, (int fd, struct stat *st), (fd, st))                                                          \
+	CALL(int, getrlimit, (int resource, struct rlimit *limit), (resource, limit))                                  \
 	CALL(int, fcntl, (int fd, int command, long arg), (fd, command, arg))                                          \
 	CALL(int, ioctl, (int fd, unsigned long request, void *arg), (fd, request, arg))                               \
 	CALL(int, fsync, (int fd), (fd))                                                                               \
 	CALL(int, fdatasync, (int fd), (fd))                                                                           \
 	CALL(int, sync_file_range, (int fd, off_t off, off_t len, unsigned flags), (fd, off, len, flags))              \
-	CALL(int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))                           \
 	CALL(int, ftruncate, (int fd, off_t len), (fd, len))                                                           \
 	CALL(int, posix_fadvise, (int fd, off_t off, off_t len, int advice), (fd, off, len, advice))                   \
-	CALL(ssize_t, splice, (int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags),            \
-	     (in, in_off, out, out_off, len, flags))                                                                   \
-	CALL(ssize_t, tee, (int in, int out, size_t len, unsigned flags), (in, out, len, flags))                       \
-	CALL(ssize_t, sendfile, (int out, int in, off_t *off, size_t len), (out, in, off, len))                        \
 	CALL(int, pipe2, (int fds[2], int flags), (fds, flags))                                                        \
 	CALL(int, eventfd, (unsigned count, int flags), (count, flags))                                                \
 	/* paths */                                                                                                    \
@@ -82,9 +85,6 @@
 	CALL(int, shutdown, (int fd, int how), (fd, how))                                                              \
 	CALL(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),                              \
 	     (fd, level, name, value, len))                                                                            \
-	CALL(ssize_t, sendto,                                                                                          \
-	     (int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr, socklen_t addr_len),        \
-	     (fd, buf, len, flags, addr, addr_len))                                                                    \
 	/* memory */                                                                                                   \
 	CALL(void *, mmap, (void *at, size_t len, int prot, int flags, int fd, off_t off),                             \
 	     (at, len, prot, flags, fd, off))                                                                          \

@@ -5,16 +5,18 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/sendfile.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/compiler.h"
 
 /* What the C library has with varying arguments, with a cancellation point that would be in our way, or not at all. */
@@ -69,6 +71,18 @@ static pid_t with_gettid(void)
 	return (pid_t)syscall(SYS_gettid);
 }
 
+/* The C library has a type of its own for the first argument. */
+static int with_getrlimit(int resource, struct rlimit *limit)
+{
+	return getrlimit(resource, limit);
+}
+
+/* Not in every C library; the last argument is the size of a mask that is not there. */
+static int with_epoll_wait_until(int epoll, struct epoll_event *events, int count, const struct timespec *left)
+{
+	return (int)syscall(SYS_epoll_pwait2, epoll, events, count, left, NULL, 0);
+}
+
 #define openat with_openat
 #define fcntl with_fcntl
 #define ioctl with_ioctl
@@ -79,6 +93,9 @@ static pid_t with_gettid(void)
 #define gettid with_gettid
 #define membarrier with_membarrier
 #define tgkill with_tgkill
+#define getrlimit with_getrlimit
+#define epoll_wait_until with_epoll_wait_until
+#define interruptible arch_syscall_cancellable
 
 #define REAL(type, name, parameters, arguments) name,
 

@@ -33,11 +33,13 @@
 #include "sys/calls.h"
 
 struct __kernel_timespec;
+struct epoll_event;
 struct io_uring;
 struct io_uring_cqe;
 struct io_uring_params;
 struct io_uring_probe;
 struct io_uring_sync_cancel_reg;
+struct rlimit;
 struct stat;
 struct statx;
 

@@ -4,11 +4,18 @@
 #include <ellula/ops.h>
 #include <ellula/port.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "message/others.h"
 #include "sys/sys.h"
 
@@ -168,23 +175,120 @@ static void one_that_is_queued_ends_when_it_is_revoked(void)
 	pipes_close();
 }
 
-/* A revoke is a request. */
-static void one_that_runs_ends_as_it_would_have(void)
+/* Its system call is interrupted; and what comes later is not for its buffer. */
+static void one_that_runs_ends_when_it_is_revoked(void)
 {
 	pipes_open();
 	reads_send(NULL);
 	/* All helpers are in their system calls. */
 	CHECK_EQ(ell_msg_wait(&reads[0], ell_after(20 * ELL_MSEC)), -ETIMEDOUT);
-	CHECK_EQ(ell_msg_revoke(&reads[0]), 0);
-	CHECK_EQ(ell_msg_revoke(&reads[0]), -EALREADY);
-	CHECK_EQ(ell_msg_wait(&reads[0], ell_after(2 * ELL_MSEC)), -ETIMEDOUT);
+	for (int i = 0; i < PIPES; i += 2) {
+		CHECK_EQ(ell_msg_revoke(&reads[i]), 0);
+		CHECK_EQ(ell_msg_wait(&reads[i], ell_after(10 * ELL_SEC)), 0);
+		CHECK_EQ(reads[i].ms_result, -ECANCELED);
+	}
 	for (int i = 0; i < PIPES; i++)
 		pipe_put(i);
 	for (int i = 0; i < PIPES; i++) {
+		if (i % 2 == 0) {
+			CHECK_EQ(bytes[i], 0);
+			pipe_check(i);
+			continue;
+		}
 		CHECK_EQ(ell_msg_wait(&reads[i], ELL_FOREVER), 0);
 		read_check(&reads[i]);
 	}
 	pipes_close();
+}
+
+enum { HITS = 3000 };
+
+/* At each moment of a helper's way into its system call and back; the byte is read by exactly one. */
+static void a_revoke_hits_at_any_moment(void)
+{
+	unsigned revoked = 0, done = 0;
+	uint64_t random = harness_seed();
+	struct ell_msg m;
+	char byte;
+
+	CHECK_EQ(pipe(ends[0]), 0);
+	for (unsigned i = 0; i < HITS; i++) {
+		byte = 0;
+		ell_msg_init(&m, NULL, NULL);
+		ell_msg_read(&m, ends[0][0], &byte, 1, -1);
+		CHECK_EQ(ell_msg_send(&m), 0);
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		for (unsigned spins = random >> 54; spins > 0; spins--)
+			arch_pause();
+		if (random >> 40 & 1)
+			CHECK_EQ(write(ends[0][1], "x", 1), 1);
+		ell_msg_revoke(&m);
+		CHECK_EQ(ell_msg_wait(&m, ell_after(20 * ELL_SEC)), 0);
+		if (m.ms_result == 1) {
+			CHECK_EQ(byte, 'x');
+			done++;
+			continue;
+		}
+		CHECK_EQ(m.ms_result, -ECANCELED);
+		CHECK_EQ(byte, 0);
+		revoked++;
+		if (random >> 40 & 1)
+			CHECK_EQ(read(ends[0][0], &byte, 1), 1);
+	}
+	NOTE("%u done, %u revoked", done, revoked);
+	CHECK(revoked > 0);
+	close(ends[0][0]);
+	close(ends[0][1]);
+}
+
+/* What waits for ever in the kernel, each in its way. */
+static void whatever_blocks_can_be_revoked(void)
+{
+	char dir[] = "/tmp/ellula-helper-XXXXXX", path[64], byte[1];
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct ell_msg m[6];
+	siginfo_t info;
+	int sockets[2], listener, i = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	CHECK_EQ(mkfifo(path, 0600), 0);
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	CHECK_EQ(pipe(ends[0]), 0);
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK_EQ(bind(listener, (struct sockaddr *)&name, sizeof(sa_family_t)), 0);
+	CHECK_EQ(listen(listener, 1), 0);
+	for (size_t n = 0; n < ARRAY_SIZE(m); n++)
+		ell_msg_init(&m[n], NULL, NULL);
+	ell_msg_openat(&m[i++], AT_FDCWD, path, O_RDONLY, 0);
+	ell_msg_waitid(&m[i++], P_PID, (id_t)child, &info, WEXITED);
+	ell_msg_splice(&m[i++], ends[0][0], -1, sockets[0], -1, 100, 0);
+	ell_msg_recv(&m[i++], sockets[0], byte, 1, MSG_WAITALL);
+	ell_msg_accept(&m[i++], listener, NULL, NULL, 0);
+	ell_msg_poll_fd(&m[i++], ends[0][0], POLLIN);
+	for (i = 0; i < (int)ARRAY_SIZE(m); i++)
+		CHECK_EQ(ell_msg_send(&m[i]), 0);
+	CHECK_EQ(ell_msg_wait(&m[0], ell_after(20 * ELL_MSEC)), -ETIMEDOUT);
+	for (i = 0; i < (int)ARRAY_SIZE(m); i++) {
+		NOTE("message %d", i);
+		CHECK_EQ(ell_msg_revoke(&m[i]), 0);
+		CHECK_EQ(ell_msg_wait(&m[i], ell_after(10 * ELL_SEC)), 0);
+		CHECK_EQ(m[i].ms_result, -ECANCELED);
+	}
+	kill(child, SIGKILL);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+	unlink(path);
+	rmdir(dir);
+	close(sockets[0]);
+	close(sockets[1]);
+	close(listener);
+	close(ends[0][0]);
+	close(ends[0][1]);
 }
 
 enum { TRIES = 20000, AT_ONCE = 50 };
@@ -366,7 +470,9 @@ int main(int argc, char **argv)
 		HARNESS_CASE_ON_1_AND_2(messages_may_wait_for_later_ones),
 		HARNESS_CASE_ON_1_AND_2(one_that_is_queued_can_be_waited_for),
 		HARNESS_CASE_ON_1_AND_2(one_that_is_queued_ends_when_it_is_revoked),
-		HARNESS_CASE_ON_1_AND_2(one_that_runs_ends_as_it_would_have),
+		HARNESS_CASE_ON_1_AND_2(one_that_runs_ends_when_it_is_revoked),
+		HARNESS_CASE_ON_1_AND_2(a_revoke_hits_at_any_moment),
+		HARNESS_CASE_ON_1_AND_2(whatever_blocks_can_be_revoked),
 		HARNESS_CASE_ON_1_AND_2(revokes_race_with_helpers),
 		HARNESS_CASE(helpers_that_have_nothing_to_do_end, HARNESS_IN_RUN),
 		HARNESS_CASE(a_message_that_nobody_can_run_says_so, HARNESS_IN_RUN, HARNESS_VCPUS(1)),

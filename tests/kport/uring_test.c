@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "harness/backend.h"
 #include "kport/uring/uring.h"
 #include "message/others.h"
 #include "message/pipes.h"
@@ -29,6 +30,7 @@ static struct ell_msg *messages_make(unsigned count)
 
 static struct uring *ring_self(void)
 {
+	backend_needs_uring();
 	return CONTAINER_OF(arch_lwp()->lw_kport, struct uring, ur_kport);
 }
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "harness/backend.h"
 #include "harness/harness.h"
 #include "kport/op.h"
 #include "kport/pipes.h"
@@ -187,7 +188,7 @@ static inline int64_t way_do(struct ell_msg *m)
 /* Does this way go through a ring, if the kernel has the operation? */
 static inline bool way_is_submitted(void)
 {
-	return way == WAY_RING || (way <= WAY_PORT && !getenv("ELLULA_UNPROBE"));
+	return way == WAY_RING || (way <= WAY_PORT && !getenv("ELLULA_UNPROBE") && backend_is("uring"));
 }
 
 static int way_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)

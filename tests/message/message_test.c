@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "harness/backend.h"
 #include "message/others.h"
 #include "message/pipes.h"
 
@@ -680,6 +681,8 @@ static void doing_what_is_sent_aborts(void)
 
 static void sending_what_is_being_revoked_aborts(void)
 {
+	if (getenv("ELLULA_UNPROBE") || !backend_is("uring"))
+		SKIP("a revoke ends too soon");
 	send_a_read();
 	ell_msg_revoke(&message);
 	ell_msg_send(&message);
@@ -766,17 +769,17 @@ int main(int argc, char **argv)
 		HARNESS_CASE(two_who_wait_for_one_message_abort, HARNESS_IN_RUN,
 			     HARNESS_DIES("two threads wait for one message")),
 
-		/* From here on the kernel must take the messages: a helper does not stop in the middle. */
-		HARNESS_CASE_ON_1_AND_2(messages_start_in_the_order_in_which_they_were_sent),
-		HARNESS_CASE_ON_1_AND_2(a_deadline_in_the_past_still_gets_what_is_there),
 		HARNESS_CASE_ON_1_AND_2(only_what_is_under_way_can_be_revoked),
 		HARNESS_CASE_ON_1_AND_2(a_revoked_read_takes_nothing),
-		HARNESS_CASE_ON_1_AND_2(a_late_revoke_leaves_the_next_use_alone),
 		HARNESS_CASE_ON_1_AND_2(anybody_may_revoke),
 		HARNESS_CASE_ON_1_AND_2(do_until_revokes_at_its_deadline),
 		HARNESS_CASE_ON_1_AND_2(a_foreign_thread_uses_messages_as_any_other),
 		HARNESS_CASE_ON_1_AND_2(what_a_foreign_thread_sends_may_be_revoked_at_once),
 		HARNESS_CASE(sending_what_is_being_revoked_aborts, HARNESS_IN_RUN, HARNESS_DIES("is being revoked")),
+		/* From here on the kernel port must take the messages: helpers have a pace of their own. */
+		HARNESS_CASE_ON_1_AND_2(messages_start_in_the_order_in_which_they_were_sent),
+		HARNESS_CASE_ON_1_AND_2(a_deadline_in_the_past_still_gets_what_is_there),
+		HARNESS_CASE_ON_1_AND_2(a_late_revoke_leaves_the_next_use_alone),
 	};
 	/* It is run a second time on helpers: tests/meson.build. */
 	void (*end)(void) = getenv("ELLULA_UNPROBE") ? messages_start_in_the_order_in_which_they_were_sent : NULL;
