@@ -22,6 +22,7 @@ struct kport_backend {
 };
 
 extern const struct kport_backend uring_backend;
+extern const struct kport_backend poll_backend;
 
 /*
  * One that is not in the library but in the program, which sets this before the runtime starts: it is chosen. NULL:

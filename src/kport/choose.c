@@ -20,8 +20,8 @@
 #include "kport/op.h"
 
 /* All that are built, by name; and those that are chosen without being named, best first. */
-static const struct kport_backend *const backends[] = {&uring_backend};
-static const struct kport_backend *const by_itself[] = {&uring_backend};
+static const struct kport_backend *const backends[] = {&uring_backend, &poll_backend};
+static const struct kport_backend *const by_itself[] = {&uring_backend, &poll_backend};
 
 const struct kport_backend *kport_brought;
 

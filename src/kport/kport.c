@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/panic.h"
+#include "kport/helper.h"
 #include "message/message.h"
 #include "sys/sys.h"
 
@@ -88,6 +89,11 @@ static void arrive(struct kport *kp, struct ell_msg *m)
 
 static void cancel(struct kport *kp, struct ell_msg *m)
 {
+	/* Before anything else: once seen, a helper may end it at any moment. */
+	if (UNLIKELY(m->ms_mark & MARK_ON_HELPER)) {
+		helper_revoke(m);
+		return;
+	}
 	if (!message_revoke_seen(m))
 		return;
 	if (LIKELY(m->ms_mark & MARK_ARRIVED))
@@ -122,7 +128,7 @@ void kport_revoke_all(struct kport *kp)
 
 	while (m) {
 		enum message_state state;
-		bool stays = m->ms_mark & MARK_IN_KERNEL;
+		bool stays = (m->ms_mark & MARK_IN_KERNEL) && !kp->kp_ops->ends_at_once;
 
 		if (!is_revocable(m) || !message_to_revoking(m, &state)) {
 			m = kp->kp_ops->next(kp, m);

@@ -67,6 +67,9 @@ struct kport_ops {
 	 */
 	void (*crash)(struct kport *kp, int64_t ns);
 
+	/* A cancel is the end of a message, with its reply; else the kernel has to agree, later. */
+	bool ends_at_once;
+
 	/* Has anything not been handed to the kernel yet? Context: T V, on its LWP. */
 	bool (*is_behind)(const struct kport *kp);
 
@@ -107,6 +110,9 @@ enum {
 	MARK_CANCEL_WAITS = 8, /* its cancel waits for room in the ring */
 	MARK_FINISHED = 16,    /* meanwhile it has finished, and ms_result is there */
 	MARK_CANCEL_SENT = 32, /* the kernel has its cancel, and has not said yet what came of it */
+	MARK_ON_HELPER = 64,   /* the back end has handed it on */
+	/* From here on each back end has its own. */
+	MARK_OWN = 128,
 };
 
 /* M, which is SENT to KP, is here: KP is that of the LWP that runs us. Context: T V. */

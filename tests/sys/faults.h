@@ -43,9 +43,13 @@ static const int faults_of[CALLS][FAULTS_EACH] = {
 	[CALL_read] = {EINTR, EIO, ENOMEM},
 	[CALL_write] = {EINTR, EIO, ENOSPC},
 	[CALL_poll] = {EINTR, ENOMEM},
+	[CALL_interruptible] = {EINTR, EAGAIN, EIO, ENOMEM},
+	[CALL_epoll_ctl] = {ENOMEM, ENOSPC},
+	[CALL_epoll_wait_until] = {EINTR},
+	[CALL_epoll_wait] = {EINTR},
+	[CALL_epoll_create1] = {EMFILE, ENOMEM},
+	[CALL_getrlimit] = {EINVAL},
 	[CALL_openat] = {EINTR, EMFILE, ENFILE, ENOMEM, ENOSPC},
-	[CALL_pread] = {EINTR, EIO},
-	[CALL_pwrite] = {EINTR, EIO, ENOSPC},
 	[CALL_readv] = {EINTR, EIO},
 	[CALL_writev] = {EINTR, EIO, ENOSPC},
 	[CALL_preadv] = {EINTR, EIO},
@@ -59,12 +63,8 @@ static const int faults_of[CALLS][FAULTS_EACH] = {
 	[CALL_fsync] = {EINTR, EIO, ENOSPC},
 	[CALL_fdatasync] = {EINTR, EIO, ENOSPC},
 	[CALL_sync_file_range] = {EIO, ENOSPC},
-	[CALL_fallocate] = {EINTR, ENOSPC, EOPNOTSUPP},
 	[CALL_ftruncate] = {EINTR, EIO},
 	[CALL_posix_fadvise] = {EINVAL},
-	[CALL_splice] = {EINTR, ENOMEM},
-	[CALL_tee] = {EINTR, ENOMEM},
-	[CALL_sendfile] = {EINTR, EIO, ENOMEM},
 	[CALL_pipe2] = {EMFILE, ENFILE},
 	[CALL_eventfd] = {EMFILE, ENFILE, ENOMEM},
 	[CALL_statx] = {ENOMEM, EACCES},
@@ -83,7 +83,6 @@ static const int faults_of[CALLS][FAULTS_EACH] = {
 	[CALL_connect] = {EINTR, ECONNREFUSED, EADDRNOTAVAIL},
 	[CALL_shutdown] = {ENOTCONN},
 	[CALL_getsockopt] = {ENOMEM},
-	[CALL_sendto] = {EINTR, EAGAIN, ENOBUFS, ECONNRESET},
 	[CALL_mmap] = {ENOMEM},
 	[CALL_munmap] = {ENOMEM},
 	[CALL_mprotect] = {ENOMEM},
@@ -100,8 +99,8 @@ static const int faults_of[CALLS][FAULTS_EACH] = {
 	[CALL_pthread_cond_timedwait] = {SURE},
 	[CALL_pthread_cond_signal] = {SURE},
 	[CALL_pthread_cond_broadcast] = {SURE},
-	[CALL_gettid] = {SURE},
 	[CALL_getpid] = {SURE},
+	[CALL_gettid] = {SURE},
 	[CALL_tgkill] = {SURE},
 	[CALL_prctl] = {EINVAL},
 	[CALL_sched_getaffinity] = {EINVAL},
@@ -159,7 +158,7 @@ static intptr_t faults_value(enum call call, int error)
 {
 	if (call == CALL_io_uring_get_probe_ring)
 		return 0;
-	if (strncmp(call_names[call], "io_uring_", 9) == 0)
+	if (strncmp(call_names[call], "io_uring_", 9) == 0 || call == CALL_interruptible)
 		return -error;
 	if (strncmp(call_names[call], "pthread_", 8) == 0 || call == CALL_posix_fadvise)
 		return error;

@@ -10,9 +10,9 @@
 
 #include "base/panic.h"
 #include "kport/op.h"
+#include "kport/replies.h"
 #include "kport/uring/uring.h"
 #include "message/message.h"
-#include "message/port.h"
 #include "sys/sys.h"
 
 static struct uring *uring_of(struct kport *kp)
@@ -25,33 +25,6 @@ enum { AHEAD = 2 };
 static struct ell_msg *message_of(uint64_t user_data)
 {
 	return (struct ell_msg *)(uintptr_t)(user_data & (((uint64_t)1 << 48) - 1) & ~(uint64_t)KIND_MASK);
-}
-
-/* Replies to one port that were not put into it yet: with one locked instruction for all of them. */
-struct replies {
-	struct ell_port *port;
-	struct ell_msg *newest;
-	struct ell_msg *oldest;
-};
-
-static void replies_deliver(struct replies *rs)
-{
-	struct ell_port *port = rs->port;
-
-	/* An upcall of the port may come here again. */
-	rs->port = NULL;
-	if (port)
-		port_push_chain(port, rs->newest, rs->oldest);
-}
-
-static void replies_add(struct replies *rs, struct ell_port *port, struct ell_msg *m)
-{
-	if (rs->port != port) {
-		replies_deliver(rs);
-		*rs = (struct replies){.port = port, .oldest = m};
-	}
-	m->ms_next = rs->newest;
-	rs->newest = m;
 }
 
 /* False if the reply has to wait for the message's cancel. */
