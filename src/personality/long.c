@@ -14,6 +14,7 @@
 #include "personality/guest.h"
 #include "personality/offload.h"
 #include "personality/times.h"
+#include "sys/sys.h"
 
 static int64_t pass(const struct entry_regs *g)
 {
@@ -114,7 +115,7 @@ static int64_t open_at(struct entry_regs *g, int dir, const char *path, uint64_t
 {
 	struct stat st;
 
-	if (!(flags & (O_NONBLOCK | O_PATH)) && fstatat(dir, path, &st, 0) == 0 && S_ISFIFO(st.st_mode))
+	if (!(flags & (O_NONBLOCK | O_PATH)) && sys.fstatat(dir, path, &st, 0) == 0 && S_ISFIFO(st.st_mode))
 		return offload(g);
 	return pass(g);
 }

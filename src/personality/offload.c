@@ -24,6 +24,7 @@
 #include "personality/guest.h"
 #include "personality/stats.h"
 #include "sched/park.h"
+#include "sys/sys.h"
 
 enum { IDLE_SECONDS = 5, HELPER_STACK = 262144 };
 
@@ -50,11 +51,11 @@ static struct job *take_locked(void)
 	struct job *job;
 	int error = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	sys.clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_SECONDS;
 	jobs.idle++;
 	while (!jobs.first && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&jobs.work, &jobs.lock, &until);
+		error = sys.pthread_cond_timedwait(&jobs.work, &jobs.lock, &until);
 	jobs.idle--;
 	job = jobs.first;
 	if (!job)
@@ -71,17 +72,17 @@ static void *help(void *unused)
 	struct job *job;
 
 	(void)unused;
-	pthread_mutex_lock(&jobs.lock);
+	sys.pthread_mutex_lock(&jobs.lock);
 	while ((job = take_locked()) != NULL) {
 		const struct entry_regs *g = job->regs;
 
-		pthread_mutex_unlock(&jobs.lock);
+		sys.pthread_mutex_unlock(&jobs.lock);
 		job->result = RAW((long)g->rax, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
 		/* With this the job, which is on a stack, may be gone. */
 		park_unpark(job->ticket);
-		pthread_mutex_lock(&jobs.lock);
+		sys.pthread_mutex_lock(&jobs.lock);
 	}
-	pthread_mutex_unlock(&jobs.lock);
+	sys.pthread_mutex_unlock(&jobs.lock);
 	return NULL;
 }
 
@@ -94,13 +95,13 @@ static int add(void)
 	int error;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, HELPER_STACK);
-	error = pthread_create(&thread, &attr, help, NULL);
+	error = sys.pthread_create(&thread, &attr, help, NULL);
 	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
@@ -110,19 +111,19 @@ int64_t offload(struct entry_regs *g)
 	bool more;
 
 	count_up(&stats.helped, 1);
-	pthread_mutex_lock(&jobs.lock);
+	sys.pthread_mutex_lock(&jobs.lock);
 	more = jobs.idle <= jobs.queued;
-	pthread_mutex_unlock(&jobs.lock);
+	sys.pthread_mutex_unlock(&jobs.lock);
 	/* Before the call is queued: afterwards nothing else may be waited for. */
 	if (more && add() != 0)
 		return -EAGAIN;
 	job.ticket = park_prepare();
-	pthread_mutex_lock(&jobs.lock);
+	sys.pthread_mutex_lock(&jobs.lock);
 	*jobs.last = &job;
 	jobs.last = &job.next;
 	jobs.queued++;
-	pthread_cond_signal(&jobs.work);
-	pthread_mutex_unlock(&jobs.lock);
+	sys.pthread_cond_signal(&jobs.work);
+	sys.pthread_mutex_unlock(&jobs.lock);
 	park_commit(job.ticket, PARK_HELPER, ELL_FOREVER);
 	return job.result;
 }

@@ -27,6 +27,7 @@ known from an earlier such time is worth nothing.
 #include "personality/calls.h"
 #include "personality/guest.h"
 #include "personality/stats.h"
+#include "sys/sys.h"
 
 enum kind { KIND_UNKNOWN, KIND_FILE, KIND_SOCKET, KIND_PIPE, KIND_OTHER };
 
@@ -54,7 +55,7 @@ static enum kind kind_of(int fd)
 
 	if (LIKELY(kind && known - kind == load_relaxed(&now)))
 		return kind;
-	if (fstat(fd, &st) != 0)
+	if (sys.fstat(fd, &st) != 0)
 		return KIND_UNKNOWN;
 	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
 		kind = KIND_FILE;

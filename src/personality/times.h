@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <time.h>
 
+#include "sys/sys.h"
+
 /* TS, which is valid, in nanoseconds; what does not fit is ELL_FOREVER. */
 static inline ell_time times_ns(const struct timespec *ts)
 {
@@ -29,7 +31,7 @@ static inline ell_time times_until(clockid_t clock, const struct timespec *ts)
 
 	if (clock == CLOCK_MONOTONIC || ns == ELL_FOREVER)
 		return ns;
-	clock_gettime(clock, &now);
+	sys.clock_gettime(clock, &now);
 	left = ns - times_ns(&now);
 	return ell_after(left > 0 ? left : 0);
 }

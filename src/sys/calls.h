@@ -50,6 +50,7 @@
 	     (fd, iov, count, off, flags))                                                                             \
 	CALL(off_t, lseek, (int fd, off_t off, int whence), (fd, off, whence))                                         \
 	CALL(int, fstat, (int fd, struct stat *st), (fd, st))                                                          \
+	CALL(int, fstatat, (int dir, const char *path, struct stat *st, int flags), (dir, path, st, flags))            \
 	CALL(int, getrlimit, (int resource, struct rlimit *limit), (resource, limit))                                  \
 	CALL(int, fcntl, (int fd, int command, long arg), (fd, command, arg))                                          \
 	CALL(int, ioctl, (int fd, unsigned long request, void *arg), (fd, request, arg))                               \
