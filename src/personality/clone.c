@@ -230,9 +230,7 @@ static int64_t make_process(const struct entry_regs *g, const struct wish *w)
 	if (pid != 0 || w->stack)
 		return pid;
 	/* The child. */
-	if (started)
-		entry_end();
-	else if (entry_arm(0) != 0)
+	if (started || entry_arm(0) != 0)
 		entry_end();
 	return 0;
 }

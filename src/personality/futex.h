@@ -47,8 +47,8 @@ static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)
 /* futex(2). */
 int64_t futex_call(struct entry_regs *g);
 
-/* Up to COUNT waiters for the word at ADDRESS go on: how many. Context: any but S. Locks: a bucket's. */
-int64_t futex_wake(uint64_t address, uint64_t count, uint32_t bits);
+/* Up to MOST waiters for the word at ADDRESS go on: how many. Context: any but S. Locks: a bucket's. */
+int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits);
 
 /* A call of our own has passed, with this result: if it was to wake, those in the table are woken, too. */
 void futex_passed(struct entry_regs *g);

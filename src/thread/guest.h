@@ -20,7 +20,7 @@ struct guest_above {
  * and its alternate stacks: 0 or -errno. Without thread-local storage of a thread's own it cannot be: -ENOTSUP. Once.
  * Context: F.
  */
-int guest_init(const struct guest_above *above);
+int guest_init(const struct guest_above *told);
 
 /*
  * A thread with the thread pointer TLS that begins in ENTRY on the stack that ends at TOP; it is not ready yet, and
