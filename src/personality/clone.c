@@ -83,6 +83,7 @@ static void lwp_begins(void)
 {
 	int error = entry_arm((unsigned)arch_lwp()->lw_number);
 
+	signals_lwp_begins();
 	if (error)
 		panic("no dispatch of system calls on LWP %d: error %d", arch_lwp()->lw_number, -error);
 }

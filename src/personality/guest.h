@@ -46,7 +46,7 @@ struct guest_lwp {
 	uint8_t gl_selector;	      /* read by the kernel at each call */
 	bool gl_alternate;	      /* it has an alternate stack */
 	const struct guest *gl_guest; /* whose mask and alternate stack it has; NULL: idle */
-	uint64_t gl_idle;	      /* its mask then */
+	uint64_t gl_mask;	      /* of signals, that it has but for a handler's: its own */
 } CACHE_ALIGNED;
 
 /* Of the calling kernel thread, an LWP or the only thread of the process. */

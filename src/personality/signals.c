@@ -65,10 +65,10 @@ static void idle(void)
 
 	uint64_t mask = load_relaxed(&guest_main.gu_mask);
 
-	if (!gl->gl_guest && gl->gl_idle == mask)
+	if (gl->gl_mask == mask)
 		return;
 	set_mask(mask);
-	gl->gl_idle = mask;
+	gl->gl_mask = mask;
 	gl->gl_guest = NULL;
 }
 
@@ -85,7 +85,14 @@ void signals_start(void)
 	RAW(SYS_sigaltstack, NULL, &guest_main.gu_alternate);
 	guest_main.gu_lwp = guest_lwp();
 	guest_lwp()->gl_guest = &guest_main;
+	guest_lwp()->gl_mask = guest_main.gu_mask;
 	sched_idles = idle;
+}
+
+void signals_lwp_begins(void)
+{
+	/* It has that of the thread that made it. */
+	guest_lwp()->gl_mask = get_mask();
 }
 
 void signals_settle(void)
@@ -97,7 +104,9 @@ void signals_settle(void)
 	/* If both are so nobody has been here, and we have been nowhere else. */
 	if (LIKELY(gl->gl_guest == gu && gu->gu_lwp == gl))
 		return;
-	set_mask(gu->gu_mask);
+	if (gl->gl_mask != gu->gu_mask)
+		set_mask(gu->gu_mask);
+	gl->gl_mask = gu->gu_mask;
 	has = !(gu->gu_alternate.ss_flags & SS_DISABLE);
 	if (has || gl->gl_alternate)
 		RAW(SYS_sigaltstack, &gu->gu_alternate, NULL);
@@ -133,6 +142,7 @@ void signals_return(const ucontext_t *frame)
 	memcpy(&mask, &frame->uc_sigmask, sizeof(mask));
 	store_relaxed(&gu->gu_mask, mask & ~UNBLOCKABLE);
 	/* This LWP may be another one than at the beginning of the handler; it gets that mask with the return. */
+	guest_lwp()->gl_mask = gu->gu_mask;
 	if (gu->gu_thread)
 		signals_settle();
 }
@@ -281,6 +291,7 @@ int64_t signals_mask(struct entry_regs *g)
 		return error;
 	mask = get_mask();
 	store_relaxed(&gu->gu_mask, mask);
+	guest_lwp()->gl_mask = mask;
 	return 0;
 }
 

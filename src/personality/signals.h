@@ -11,6 +11,7 @@
 
 void signals_begin(void); /* the process */
 void signals_start(void); /* the runtime */
+void signals_lwp_begins(void);
 
 /* The LWP gets the mask and the alternate stack of the calling guest, which goes back to the program. Context: T. */
 void signals_settle(void);
