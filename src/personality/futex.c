@@ -271,7 +271,7 @@ static int64_t wake(const struct entry_regs *g, uint32_t bits)
 	return more > 0 ? n + more : n ? n : more;
 }
 
-static int64_t wait(struct entry_regs *g, uint32_t bits)
+static int64_t wait_call(struct entry_regs *g, uint32_t bits)
 {
 	ell_time until = deadline((const struct timespec *)g->r10, g->rsi);
 
@@ -318,9 +318,9 @@ int64_t futex_call(struct entry_regs *g)
 {
 	switch (g->rsi & FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:
-		return wait(g, FUTEX_BITSET_MATCH_ANY);
+		return wait_call(g, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAIT_BITSET:
-		return wait(g, (uint32_t)g->r9);
+		return wait_call(g, (uint32_t)g->r9);
 	case FUTEX_WAKE:
 		return wake(g, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAKE_BITSET:
