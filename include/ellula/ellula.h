@@ -11,5 +11,6 @@
 #include <ellula/sync.h>
 #include <ellula/thread.h>
 #include <ellula/time.h>
+#include <ellula/upcall.h>
 
 #endif

@@ -150,7 +150,8 @@ static bool has_work(const struct lwp *lw)
 	const struct vcpu *vc = lw->lw_vcpu;
 
 	if (load_seq_cst(&vc->vc_inbox) || kport_is_posted(lw->lw_kport) || load_seq_cst(&runtime.rt_ended) ||
-	    load_seq_cst(&runtime.rt_question) != load_relaxed(&vc->vc_answered) || load_seq_cst(&interrupt_stop))
+	    load_seq_cst(&runtime.rt_question) != load_relaxed(&vc->vc_answered) || load_seq_cst(&interrupt_stop) ||
+	    load_seq_cst(&interrupt_any))
 		return true;
 	for (unsigned i = 0; !runtime.rt_migrate && i < runtime.rt_count; i++) {
 		if (runq_has_some(&runtime.rt_vcpus[i]))

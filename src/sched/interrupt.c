@@ -33,6 +33,10 @@
  * kernel port is woken, and stops before its next round. Only one stops the others at a time; a second one is stopped,
  * too, before its own turn comes.
  *
+ * What anybody may do, interrupt_any, is taken up between two rounds, or by whoever is interrupted for it. A vCPU that
+ * sleeps is woken; if none does, one is kicked. A kick that comes to scheduler context finds nobody to interrupt, but
+ * then who is switched to looks (sched/switch.c).
+ *
  * With the thread sanitizer nobody is interrupted in the middle, for it must see each switch between functions: what is
  * wanted comes at the end of the next guarded stretch.
  */
@@ -55,7 +59,7 @@
 
 enum { NAP_NS = 20000, SPINS = 200 };
 
-uint32_t interrupt_stop;
+uint32_t interrupt_stop, interrupt_any;
 struct interrupt_counts interrupt_counts;
 
 static void no_work(struct thread *th, void *frame)
@@ -65,6 +69,7 @@ static void no_work(struct thread *th, void *frame)
 }
 
 void (*interrupt_work)(struct thread *th, void *frame) = no_work;
+void (*interrupt_any_work)(void);
 
 static struct {
 	bool has_barrier;
@@ -102,6 +107,19 @@ static void hold(uint32_t *held)
 void interrupt_hold(void)
 {
 	hold(own_held());
+}
+
+void interrupt_do_any(void)
+{
+	struct thread *th = arch_lwp_or_null() ? arch_thread() : NULL;
+
+	if (!arch_lwp_or_null() || !xchg_seq_cst(&interrupt_any, 0))
+		return;
+	if (th)
+		th->th_upcalls++;
+	interrupt_any_work();
+	if (th)
+		th->th_upcalls--;
 }
 
 /* What is due, at depth 1. */
@@ -219,7 +237,7 @@ static void on_kick(int number, siginfo_t *info, void *context)
 		else
 			ell_critical_self.cr_due = 1;
 	}
-	if (th && load_relaxed(&th->th_wanted))
+	if (th && (load_relaxed(&th->th_wanted) || load_relaxed(&interrupt_any)))
 		interrupt_from_handler(context, NULL);
 	else
 		COUNT(in_vain);
@@ -273,6 +291,26 @@ void interrupt_thread(struct thread *th)
 		if (everybody || load_relaxed(&lw->lw_current) == th)
 			kick(lw);
 	}
+}
+
+void interrupt_anybody(void)
+{
+	static uint32_t turn;
+	struct lwp *lw = arch_lwp_or_null();
+
+	store_seq_cst(&interrupt_any, 1);
+	for (unsigned i = 0; i < runtime.rt_count; i++) {
+		struct kport *kp = runtime.rt_vcpus[i].vc_lwp->lw_kport;
+
+		if (load_seq_cst(&kp->kp_sleep) == KPORT_ASLEEP) {
+			kport_wake_from_handler(kp);
+			return;
+		}
+	}
+	if (!lw && runtime.rt_count)
+		lw = runtime.rt_vcpus[fetch_add_relaxed(&turn, 1) % runtime.rt_count].vc_lwp;
+	if (lw)
+		kick(lw);
 }
 
 static bool kick_foreign(struct thread *th, void *own)

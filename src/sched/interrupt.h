@@ -20,9 +20,17 @@ struct thread;
 extern void (*interrupt_work)(struct thread *th, void *frame);
 
 /*
- * TH is to call interrupt_work() soon: at once if it runs, and in the middle of its sleep if it sleeps. Context: T V F.
+ * TH is to call interrupt_work() soon: at once if it runs, and in the middle of its sleep if it sleeps. Context: any.
  */
 void interrupt_thread(struct thread *th);
+
+/* Anybody is to call interrupt_any_work(), who is on a vCPU: an idle one at once, or the caller's. Context: any. */
+void interrupt_anybody(void);
+
+/* The room above does it, without waiting. Set once. Context: T V. */
+extern void (*interrupt_any_work)(void);
+extern uint32_t interrupt_any;
+COLD void interrupt_do_any(void);
 
 /* The same, for the thread that a signal handler has interrupted at CONTEXT, or none: false. INFO goes to its frame. */
 bool interrupt_from_handler(void *context, const void *info);
@@ -49,11 +57,13 @@ extern uint32_t interrupt_stop;
 /* Waits for the end of a stop. */
 COLD void interrupt_hold(void);
 
-/* A place where scheduler context may stop. Context: V. */
+/* A place where scheduler context may stop, and does what anybody may. Context: V. */
 static inline void interrupt_point(void)
 {
 	if (UNLIKELY(load_relaxed(&interrupt_stop)))
 		interrupt_hold();
+	if (UNLIKELY(load_relaxed(&interrupt_any)))
+		interrupt_do_any();
 }
 
 /* How often what happened, since the start: read by anybody. */

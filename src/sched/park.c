@@ -253,7 +253,7 @@ bool park_interrupt(struct thread *th)
 		 * it.
 		 */
 		if (cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | ARMED)) {
-			sched_ready(th, READY_LAST);
+			sched_ready_from_handler(th);
 			return true;
 		}
 	}

@@ -69,7 +69,7 @@ enum park_end park_commit_open(park_ticket ticket, enum park_why why, ell_time u
 
 /*
  * TH, if it sleeps, runs for what is wanted of it, and sleeps on: true. False: it does not sleep, or not yet.
- * Context: T V F.
+ * Context: any.
  */
 struct thread;
 bool park_interrupt(struct thread *th);

@@ -17,13 +17,18 @@
 #include "base/guard.h"
 #include "kport/kport.h"
 
-void sched_post(struct vcpu *vc, struct thread *th)
+static void put_into_inbox(struct vcpu *vc, struct thread *th)
 {
 	struct thread *first = load_relaxed(&vc->vc_inbox);
 
 	do
 		th->th_next = first;
 	while (!cas_seq_cst(&vc->vc_inbox, &first, th)); /* ORD inbox-1: pairs with ORD inbox-2 */
+}
+
+void sched_post(struct vcpu *vc, struct thread *th)
+{
+	put_into_inbox(vc, th);
 	kport_wake(vc->vc_lwp->lw_kport);
 }
 
@@ -105,4 +110,16 @@ void sched_ready(struct thread *th, enum ready_where where)
 	guard_enter();
 	ready(th, where);
 	guard_leave();
+}
+
+void sched_ready_from_handler(struct thread *th)
+{
+	struct vcpu *vc = home_of(th), *idle = NULL;
+
+	if (!th->th_vcpu && !is_asleep(vc))
+		idle = sched_claim_idle();
+	if (idle)
+		vc = idle;
+	put_into_inbox(vc, th);
+	kport_wake_from_handler(vc->vc_lwp->lw_kport);
 }

@@ -23,6 +23,9 @@ enum ready_where {
  */
 void sched_ready(struct thread *th, enum ready_where where);
 
+/* The same, by what may be done anywhere: TH goes to an inbox. Context: any. */
+void sched_ready_from_handler(struct thread *th);
+
 /*
  * The running thread, TH, leaves as its th_leave says; returns when it runs again. LEAVE_EXIT never returns.
  * Context: T. Parks.

@@ -100,6 +100,9 @@ static struct thread *run(struct lwp *lw, struct thread *th)
 	lw->lw_vcpu->vc_turns = TURNS;
 	tls_switch(lw, 0, th->th_tls);
 	enter_thread(lw, th);
+	/* A kick that came before has found no thread. */
+	if (UNLIKELY(load_relaxed(&interrupt_any)))
+		store_relaxed(&th->th_wanted, 1);
 	sanitizer_leave_scheduler_for(lw, th);
 	return arch_switch(&lw->lw_ctx, &th->th_ctx, NULL);
 }

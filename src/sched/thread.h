@@ -28,6 +28,15 @@ enum thread_leave { LEAVE_YIELD, LEAVE_PARK, LEAVE_EXIT, LEAVE_GONE };
 /* So many upcalls may run in sleeps that upcalls began in sleeps; further ones wait for the end of the innermost. */
 enum { THREAD_OUTER_MAX = 4 };
 
+/* An upcall that runs on a thread: how important it is, and where on the stack. */
+struct thread_call {
+	const char *at;
+	int priority;
+};
+
+/* So many upcalls interrupt each other. */
+enum { THREAD_CALLS_MAX = 6 };
+
 /*
  * A thread descriptor. Its memory is never used for anything else, even when the thread is gone: an unpark that comes
  * too late finds th_wait, and in it that the sleep is over.
@@ -50,6 +59,9 @@ struct thread {
 	uint32_t th_held;	    /* of a foreign thread: as lw_held */
 	pid_t th_tid;		    /* of a foreign thread */
 	bool th_futex;		    /* a foreign thread is asleep on its futex, or about to: itself */
+	struct thread_call th_running[THREAD_CALLS_MAX]; /* upcalls that run on it, the outermost first: itself */
+	uint32_t th_running_count;
+	uint64_t th_calls;  /* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
 	uint32_t th_wanted; /* somebody wants to interrupt it: see sched/interrupt.c. Anybody sets, itself clears */
 	ell_thread th_id;   /* 0: nobody's */
 	uint64_t th_uses;   /* how often the descriptor was taken */

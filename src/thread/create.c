@@ -106,6 +106,9 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 	store_relaxed(&th->th_vcpu, attr->vcpu == ELL_VCPU_ANY ? NULL : &runtime.rt_vcpus[attr->vcpu]);
 	th->th_last = NULL;
 	th->th_errno = 0;
+	store_relaxed(&th->th_calls, UINT64_C(0));
+	th->th_running_count = 0;
+	th->th_outer_count = 0;
 	th->th_fn = fn;
 	th->th_arg = arg;
 	store_relaxed(&th->th_join, join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE));
