@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/compiler.h"
@@ -534,20 +534,6 @@ static ssize_t sim_write(int fd, const void *buf, size_t len)
 	return is_ours(fd) ? transfer(true, fd, &iov, 1, -1, true) : sys_real.write(fd, buf, len);
 }
 
-static ssize_t sim_pread(int fd, void *buf, size_t len, off_t off)
-{
-	struct iovec iov = {buf, len};
-
-	return transfer(false, fd, &iov, 1, off, true);
-}
-
-static ssize_t sim_pwrite(int fd, const void *buf, size_t len, off_t off)
-{
-	struct iovec iov = {(void *)(uintptr_t)buf, len};
-
-	return transfer(true, fd, &iov, 1, off, true);
-}
-
 static ssize_t sim_readv(int fd, const struct iovec *iov, int count)
 {
 	return transfer(false, fd, iov, count, -1, true);
@@ -607,26 +593,6 @@ static int sim_fsync(int fd)
 {
 	world_enter();
 	return file_of(fd) ? 0 : -1;
-}
-
-/* From a regular file only. */
-static ssize_t sim_sendfile(int out, int in, off_t *off, size_t len)
-{
-	struct sim_file *from = file_of(in);
-	char buf[512];
-	struct iovec iov = {buf, len < sizeof(buf) ? len : sizeof(buf)};
-	ssize_t n;
-
-	if (!from || !from->fl_node)
-		return from ? fail(EINVAL) : -1;
-	n = node_read(from->fl_node, &iov, 1, off ? *off : from->fl_off);
-	if (n <= 0)
-		return n;
-	iov.iov_len = (size_t)n;
-	n = transfer(true, out, &iov, 1, -1, true);
-	if (n > 0)
-		*(off ? off : &from->fl_off) += n;
-	return n;
 }
 
 static int sim_pipe2(int fds[2], int flags)
@@ -786,6 +752,60 @@ void sim_file_make(const char *path, const void *bytes, size_t size)
 	memcpy(node->no_bytes, bytes, size);
 }
 
+#define P(x) ((void *)(x))
+
+static int64_t call_by_number(long nr, long a, long b, long c, long d)
+{
+	struct iovec iov = {P(b), (size_t)c};
+
+	switch (nr) {
+	case SYS_accept4:
+		return sys.accept4((int)a, P(b), P(c), (int)d);
+	case SYS_connect:
+		return sys.connect((int)a, P(b), (socklen_t)c);
+	case SYS_openat:
+		return sim_openat((int)a, P(b), (int)c, (mode_t)d);
+	case SYS_ppoll:
+		return sim_poll(P(a), (nfds_t)b, -1);
+	case SYS_pread64:
+		return transfer(false, (int)a, &iov, 1, d, true);
+	case SYS_pwrite64:
+		return transfer(true, (int)a, &iov, 1, d, true);
+	case SYS_preadv2:
+		return transfer(false, (int)a, P(b), (int)c, d, true);
+	case SYS_pwritev2:
+		return transfer(true, (int)a, P(b), (int)c, d, true);
+	case SYS_read:
+		return sim_read((int)a, P(b), (size_t)c);
+	case SYS_write:
+		return sim_write((int)a, P(b), (size_t)c);
+	case SYS_recvfrom:
+		return sys.recv((int)a, P(b), (size_t)c, (int)d);
+	case SYS_sendto:
+		return sys.send((int)a, P(b), (size_t)c, (int)d);
+	case SYS_recvmsg:
+		return sys.recvmsg((int)a, P(b), (int)c);
+	case SYS_sendmsg:
+		return sys.sendmsg((int)a, P(b), (int)c);
+	case SYS_waitid:
+		return sim_waitid((idtype_t)a, (id_t)b, P(c), (int)d);
+	default:
+		return fail(ENOSYS);
+	}
+}
+
+static int64_t sim_interruptible(const uint32_t *ended, long nr, long a, long b, long c, long d, long e, long f)
+{
+	int64_t result = call_by_number(nr, a, b, c, d);
+
+	(void)ended;
+	(void)e;
+	(void)f;
+	if (result >= 0)
+		return result;
+	return errno == EINTR && job_is_cancelled(job_self()) ? -ECANCELED : -errno;
+}
+
 void files_begin(void)
 {
 	sys.openat = sim_openat;
@@ -794,8 +814,6 @@ void files_begin(void)
 	sys.statx = sim_statx;
 	sys.read = sim_read;
 	sys.write = sim_write;
-	sys.pread = sim_pread;
-	sys.pwrite = sim_pwrite;
 	sys.readv = sim_readv;
 	sys.writev = sim_writev;
 	sys.preadv = sim_preadv;
@@ -806,11 +824,11 @@ void files_begin(void)
 	sys.ftruncate = sim_ftruncate;
 	sys.fsync = sim_fsync;
 	sys.fdatasync = sim_fsync;
-	sys.sendfile = sim_sendfile;
 	sys.pipe2 = sim_pipe2;
 	sys.close = sim_close;
 	sys.fcntl = sim_fcntl;
 	sys.poll = sim_poll;
+	sys.interruptible = sim_interruptible;
 	sys.waitid = sim_waitid;
 	net_begin();
 }

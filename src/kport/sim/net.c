@@ -293,14 +293,6 @@ static ssize_t sim_send(int fd, const void *buf, size_t len, int flags)
 	return transmit(fd, &iov, 1, flags);
 }
 
-static ssize_t sim_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
-			  socklen_t addr_len)
-{
-	(void)addr;
-	(void)addr_len;
-	return sim_send(fd, buf, len, flags);
-}
-
 static ssize_t sim_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	return receive(fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
@@ -322,7 +314,6 @@ void net_begin(void)
 	sys.getsockopt = sim_getsockopt;
 	sys.recv = sim_recv;
 	sys.send = sim_send;
-	sys.sendto = sim_sendto;
 	sys.recvmsg = sim_recvmsg;
 	sys.sendmsg = sim_sendmsg;
 }
