@@ -47,31 +47,22 @@ struct thread {
 	uintptr_t th_tls;	    /* its thread pointer; 0: that of the LWP */
 	uint64_t th_wait;	    /* see sched/park.c */
 	uint64_t th_sleeps;	    /* the number of its last sleep: itself */
-	struct thread *th_next;	    /* in a run queue or an inbox */
-	struct vcpu *th_vcpu;	    /* the only one that may run it, or NULL: fixed when it starts */
-	struct vcpu *th_last;	    /* the one that ran it last, for wakers that are none */
-	int th_errno;		    /* while it does not run, if it has no TLS of its own */
-	uint8_t th_kind;	    /* enum thread_kind */
-	uint8_t th_leave;	    /* enum thread_leave: itself, before it leaves */
-	uint8_t th_why;		    /* enum park_why: itself */
-	bool th_tls_used;	    /* a thread has run on th_tls before */
-	uint32_t th_upcalls;	    /* that it is in: then it must not wait. Itself */
-	uint32_t th_held;	    /* of a foreign thread: as lw_held */
-	pid_t th_tid;		    /* of a foreign thread */
-	bool th_futex;		    /* a foreign thread is asleep on its futex, or about to: itself */
-	struct thread_call th_running[THREAD_CALLS_MAX]; /* upcalls that run on it, the outermost first: itself */
-	uint32_t th_running_count;
-	uint64_t th_calls;  /* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
-	uint32_t th_wanted; /* somebody wants to interrupt it: see sched/interrupt.c. Anybody sets, itself clears */
-	ell_thread th_id;   /* 0: nobody's */
-	uint64_t th_uses;   /* how often the descriptor was taken */
-
-	/* Sleeps in which an upcall runs, from the outermost on: see sched/park.c. */
-	uint32_t th_outer_lock;
-	uint32_t th_outer_count; /* also read without the lock */
-	uint64_t th_outer[THREAD_OUTER_MAX];
-	const char *th_outer_at[THREAD_OUTER_MAX]; /* on the stack */
-	bool th_open;				   /* an upcall may run in its sleep; itself, before it leaves */
+	uint32_t th_wanted;	/* somebody wants to interrupt it: see sched/interrupt.c. Anybody sets, itself clears */
+	struct thread *th_next; /* in a run queue or an inbox */
+	struct vcpu *th_vcpu;	/* the only one that may run it, or NULL: fixed when it starts */
+	struct vcpu *th_last;	/* the one that ran it last, for wakers that are none */
+	int th_errno;		/* while it does not run, if it has no TLS of its own */
+	uint8_t th_kind;	/* enum thread_kind */
+	uint8_t th_leave;	/* enum thread_leave: itself, before it leaves */
+	uint8_t th_why;		/* enum park_why: itself */
+	bool th_tls_used;	/* a thread has run on th_tls before */
+	uint32_t th_upcalls;	/* that it is in: then it must not wait. Itself */
+	uint32_t th_held;	/* of a foreign thread: as lw_held */
+	pid_t th_tid;		/* of a foreign thread */
+	bool th_futex;		/* a foreign thread is asleep on its futex, or about to: itself */
+	uint64_t th_calls;	/* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
+	ell_thread th_id;	/* 0: nobody's */
+	uint64_t th_uses;	/* how often the descriptor was taken */
 
 	ell_time th_until;	/* the deadline of its sleep, or ELL_FOREVER: itself; read when th_timer is due */
 	struct wheel *th_wheel; /* where th_timer was armed last, or NULL: itself */
@@ -82,6 +73,15 @@ struct thread {
 	void *(*th_fn)(void *);
 	void *th_arg;
 	void *th_result;
+
+	/* Sleeps in which an upcall runs, from the outermost on: see sched/park.c. */
+	uint32_t th_outer_lock;
+	uint32_t th_outer_count; /* also read without the lock */
+	uint64_t th_outer[THREAD_OUTER_MAX];
+	const char *th_outer_at[THREAD_OUTER_MAX];	 /* on the stack */
+	bool th_open;					 /* an upcall may run in its sleep; itself, before it leaves */
+	struct thread_call th_running[THREAD_CALLS_MAX]; /* upcalls that run on it, the outermost first: itself */
+	uint32_t th_running_count;
 
 	char *th_stack_low; /* the stack, without guard */
 	char *th_stack_high;
