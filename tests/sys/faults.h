@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/atomic.h"
 #include "harness/harness.h"
@@ -193,6 +194,12 @@ static ssize_t write_or_wake(int fd, const void *buf, size_t len)
 	return (is_wake ? sys_real.write : front_write)(fd, buf, len);
 }
 
+/* Only what is added needs memory. */
+static int add_or_change(int epoll, int op, int fd, struct epoll_event *event)
+{
+	return (op == EPOLL_CTL_ADD ? front_epoll_ctl : sys_real.epoll_ctl)(epoll, op, fd, event);
+}
+
 #define FAULTS_ENTRY(type, name, parameters, arguments) .name = front_##name,
 
 static void faults_install(void)
@@ -202,6 +209,7 @@ static void faults_install(void)
 	sys = fronts;
 	sys.futex = futex;
 	sys.write = write_or_wake;
+	sys.epoll_ctl = add_or_change;
 }
 
 #endif

@@ -292,7 +292,7 @@ void descriptor_event(struct poller *pl, const struct epoll_event *event)
 	}
 	if (!de->de_edges) {
 		error = control(pl, de, EPOLL_CTL_MOD, EPOLLONESHOT);
-		if (error) {
+		if (error == -ENOENT || error == -EBADF) {
 			give_up(pl, de);
 			de->de_known = false;
 			return;
