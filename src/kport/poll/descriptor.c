@@ -123,6 +123,37 @@ static int control(struct poller *pl, struct descriptor *de, int op, uint32_t ev
 	return sys.epoll_ctl(pl->pl_epoll, op, fd, &event) == 0 ? 0 : -errno;
 }
 
+static void hand_on(struct poller *pl, struct ell_msg *m)
+{
+	poller_count(pl, m, -1);
+	m->ms_mark |= MARK_ON_HELPER;
+	helper_take(m);
+}
+
+/* They cannot be told: helpers wait for them. */
+static void hand_all_on(struct poller *pl, struct descriptor *de)
+{
+	for (int d = 0; d < DIRECTIONS; d++) {
+		struct ell_msg *m;
+
+		while ((m = de->de_waiting[d].first) != NULL) {
+			leave(de, m);
+			hand_on(pl, m);
+		}
+	}
+}
+
+/* Those who wait for DE, which the epoll instance has refused with ERROR, are told no more. */
+static void disarm(struct poller *pl, struct descriptor *de, int error)
+{
+	if (error == -ENOENT || error == -EBADF)
+		give_up(pl, de);
+	else
+		hand_all_on(pl, de);
+	de->de_known = de->de_edges = false;
+	de->de_events = 0;
+}
+
 /* Tells the epoll instance of EVENTS and of what is wanted beside: 0 or -errno. */
 static int arm(struct poller *pl, struct descriptor *de, uint16_t events)
 {
@@ -147,10 +178,16 @@ static int arm(struct poller *pl, struct descriptor *de, uint16_t events)
 		if (error == -EEXIST)
 			error = control(pl, de, EPOLL_CTL_MOD, events | mode);
 	}
-	de->de_known = !error;
-	de->de_edges = !error && edges;
-	de->de_events = error ? 0 : events;
-	return error;
+	if (error) {
+		/* Edges are reported as they were; who is not told of goes elsewhere. */
+		if (!(edges && de->de_edges))
+			disarm(pl, de, error);
+		return error;
+	}
+	de->de_known = true;
+	de->de_edges = edges;
+	de->de_events = events;
+	return 0;
 }
 
 /* The result of an attempt, or what it waits for. */
@@ -163,13 +200,6 @@ static int64_t attempt(struct ell_msg *m, bool again)
 		result = row->attempt(m, again);
 	while (op_is_result(result) && row->step && row->step(m, &result, ell_msg_revoked(m)));
 	return result;
-}
-
-static void hand_on(struct poller *pl, struct ell_msg *m)
-{
-	poller_count(pl, m, -1);
-	m->ms_mark |= MARK_ON_HELPER;
-	helper_take(m);
 }
 
 /* M, which is in no chain, was tried: it is over, or goes on elsewhere, or (true) has to wait for *EVENTS. */
@@ -292,9 +322,8 @@ void descriptor_event(struct poller *pl, const struct epoll_event *event)
 	}
 	if (!de->de_edges) {
 		error = control(pl, de, EPOLL_CTL_MOD, EPOLLONESHOT);
-		if (error == -ENOENT || error == -EBADF) {
-			give_up(pl, de);
-			de->de_known = false;
+		if (error) {
+			disarm(pl, de, error);
 			return;
 		}
 	}
