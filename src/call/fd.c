@@ -48,6 +48,7 @@
 #include "call/do.h"
 #include "kport/kport.h"
 #include "message/message.h"
+#include "sched/inside.h"
 #include "sched/park.h"
 #include "sched/send.h"
 #include "sched/vcpu.h"
@@ -125,10 +126,13 @@ static void add_waiter_locked(struct fd_record *rec, struct waiter *w)
 	rec->fr_crowded = true;
 }
 
-/* kport_above.event */
+/*
+ * kport_above.event. On an LWP without vCPU an event costs a signal or a wake-up more: the next wait is to use another.
+ */
 static void on_event(struct ell_msg *watch, int32_t events)
 {
 	struct fd_record *rec = CONTAINER_OF(watch, struct fd_record, fr_watch);
+	const struct lwp *lw = arch_lwp_or_null();
 
 	lock_acquire(&rec->fr_lock);
 	store_relaxed(&rec->fr_ready, true);
@@ -140,6 +144,8 @@ static void on_event(struct ell_msg *watch, int32_t events)
 		store_relaxed(&rec->fr_hung, true);
 	wake_all_locked(rec);
 	lock_release(&rec->fr_lock);
+	if (UNLIKELY(!lw || !lw->lw_vcpu))
+		ell_msg_revoke(watch);
 }
 
 /* kport_above.forked: whoever held the lock, or waits, is gone. */
@@ -238,8 +244,12 @@ void fd_flush(void)
 
 	guard_enter();
 	lw = arch_lwp_or_null();
-	if (lw)
-		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	if (lw) {
+		inside_enter(lw);
+		if (lw->lw_vcpu)
+			lw->lw_kport->kp_ops->flush(lw->lw_kport);
+		inside_leave(lw);
+	}
 	guard_leave();
 }
 
@@ -247,7 +257,7 @@ void fd_flush(void)
 static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 {
 	enum message_state state = message_state(&rec->fr_watch);
-	struct lwp *lw = arch_lwp_or_null();
+	struct kport *own = kport_above.self();
 
 	*stuck = state == MESSAGE_REVOKING;
 	if (state == MESSAGE_REPLIED)
@@ -258,8 +268,19 @@ static bool watch_prepare_locked(struct fd_record *rec, bool *stuck)
 	rec->fr_watch.ms_fd = (int32_t)(rec - records);
 	rec->fr_watch.ms_opflags = POLLIN | POLLPRI | POLLRDHUP | EPOLLET;
 	message_begin(&rec->fr_watch);
-	message_to_sent(&rec->fr_watch, MESSAGE_SENT, (lw ? lw : runtime.rt_vcpus[0].vc_lwp)->lw_kport);
+	message_to_sent(&rec->fr_watch, MESSAGE_SENT, own ? own : vcpu_kport(&runtime.rt_vcpus[0]));
 	return true;
+}
+
+static void watch_send(struct fd_record *rec)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (lw)
+		inside_enter(lw);
+	kport_send(rec->fr_watch.ms_home, &rec->fr_watch);
+	if (lw)
+		inside_leave(lw);
 }
 
 static void remove_waiter(struct fd_record *rec, const struct waiter *w)
@@ -334,7 +355,7 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 		return is_use(rec, uses) ? 0 : -EBADF;
 	}
 	if (arm)
-		kport_send(rec->fr_watch.ms_home, &rec->fr_watch);
+		watch_send(rec);
 	if (!park_commit(w.ticket, PARK_FD, until)) {
 		remove_waiter(rec, &w);
 		if (!load_relaxed(&rec->fr_ready))

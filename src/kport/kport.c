@@ -10,6 +10,8 @@
 #include "sys/sys.h"
 
 struct kport_above kport_above;
+int kport_bell = -1;
+bool kport_is_mute;
 bool kport_able[ELL_OP_COUNT];
 
 /* Adds M to the posted chain at *HEAD by its field LINK. ORD kport-3: pairs with ORD kport-4, the LWP's exchange. */

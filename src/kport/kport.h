@@ -74,6 +74,26 @@ struct kport_ops {
 	bool (*is_behind)(const struct kport *kp);
 
 	void (*destroy)(struct kport *kp);
+
+	/*
+	 * For an LWP that is away (sched/handoff.c); NULL where there is no such thing. The caller sees to it that the
+	 * LWP does not use its kernel port meanwhile.
+	 *
+	 * Ring kport_bell when something finishes here, or do not. Context: V F.
+	 */
+	void (*ring_bell)(struct kport *kp, bool on);
+
+	/* Is there anything to be done for KP? A hint. Context: any. */
+	bool (*has_news)(const struct kport *kp);
+
+	/* Takes over what was posted, without entering the kernel: true if the LWP must enter it. Context: F. */
+	bool (*prepare)(struct kport *kp);
+
+	/* Enters the kernel, and nothing else: a signal handler's part, on the LWP. Context: S. */
+	void (*enter)(struct kport *kp);
+
+	/* Replies to what has finished. Context: F. */
+	void (*reap)(struct kport *kp);
 };
 
 struct kport {
@@ -101,6 +121,12 @@ struct kport_above {
 };
 
 extern struct kport_above kport_above;
+
+/* An eventfd that kernel ports write to when they are told (ring_bell), or -1. Made before the first of them. */
+extern int kport_bell;
+
+/* Some kernel port cannot: who listens has to look now and then. */
+extern bool kport_is_mute;
 
 /* ms_mark: a kernel port's notes about a message; the LWP's. */
 enum {

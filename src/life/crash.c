@@ -69,8 +69,8 @@ static void stop_others(const struct lwp *own)
 	ell_time until = ell_after(STOP_NS + CANCEL_NS);
 	uint32_t others = 0;
 
-	for (unsigned i = 0; can_stop && i < runtime.rt_count; i++) {
-		const struct lwp *lw = runtime.rt_vcpus[i].vc_lwp;
+	for (unsigned i = 0; can_stop && i < load_acquire(&runtime.rt_lwp_count); i++) {
+		const struct lwp *lw = &runtime.rt_lwps[i];
 
 		if (lw != own && sys.pthread_kill(lw->lw_pthread, STOPPER) == 0)
 			others++;
@@ -108,13 +108,14 @@ static void report_messages(void)
 	uint32_t longs = 0, all = 0, helped = 0;
 	uint64_t timers = 0;
 
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		const struct vcpu *vc = &runtime.rt_vcpus[i];
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		const struct kport *kp = runtime.rt_lwps[i].lw_kport;
 
-		longs += load_relaxed(&vc->vc_lwp->lw_kport->kp_long_count);
-		all += load_relaxed(&vc->vc_lwp->lw_kport->kp_outstanding);
-		timers += load_relaxed(&vc->vc_wheel.wh_count);
+		longs += load_relaxed(&kp->kp_long_count);
+		all += load_relaxed(&kp->kp_outstanding);
 	}
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		timers += load_relaxed(&runtime.rt_vcpus[i].vc_wheel.wh_count);
 	helped = helper_glance();
 	complain("messages out: %u long, %u short, %u with helpers; %llu timers", longs, all - longs, helped,
 		 (unsigned long long)timers);

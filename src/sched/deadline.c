@@ -28,14 +28,13 @@
  */
 #include "sched/deadline.h"
 
+#include "kport/kport.h"
 #include "sched/current.h"
+#include "sched/inside.h"
 #include "sched/vcpu.h"
 
-void deadline_set(struct thread *th, ell_time until)
+static void arm(struct thread *th, struct wheel *own, ell_time until)
 {
-	struct wheel *own = &vcpu_self()->vc_wheel;
-
-	store_release(&th->th_until, until); /* ORD deadline-1: pairs with ORD deadline-2 */
 	if (th->th_wheel == own && timer_covers(own, &th->th_timer, until))
 		return;
 	/* The vCPU where it was armed may be busy for long, and is not the one that we are waiting on. */
@@ -43,6 +42,23 @@ void deadline_set(struct thread *th, ell_time until)
 		timer_stop(th->th_wheel, &th->th_timer);
 	th->th_wheel = own;
 	timer_start(th->th_wheel, &th->th_timer, until, (uint64_t)th->th_slot.sl_number << 1 | 1);
+}
+
+void deadline_set(struct thread *th, ell_time until)
+{
+	struct lwp *lw = arch_lwp();
+
+	store_release(&th->th_until, until); /* ORD deadline-1: pairs with ORD deadline-2 */
+	inside_enter(lw);
+	if (LIKELY(lw->lw_vcpu != NULL)) {
+		arm(th, &lw->lw_vcpu->vc_wheel, until);
+	} else {
+		/* Its owner may be about to sleep: ORD kport-2, as for what is posted. */
+		arm(th, &th->th_last->vc_wheel, until);
+		fence_seq_cst();
+		kport_wake(vcpu_kport(th->th_last));
+	}
+	inside_leave(lw);
 }
 
 void deadline_forget(struct thread *th)

@@ -4,7 +4,7 @@
  *
  * Only an LWP knows what is out in its ring, and only it can cancel that. So who wants to know asks: rt_question is
  * the number of the latest question, and in its lowest bit, for good, whether all is to be revoked. Each LWP answers
- * once per question, in a round, by what it writes to its vCPU and then by the question's number in vc_answered. Who
+ * once per question, in a round, by what it writes down and then by the question's number in lw_answered. Who
  * asks does so again after a while, until it likes the answers or has no more time; nobody ever waits for an LWP that
  * computes and comes to no round.
  *
@@ -26,6 +26,9 @@
 #include "kport/kport.h"
 #include "message/message.h"
 #include "sched/current.h"
+#include "sched/handoff.h"
+#include "sched/inside.h"
+#include "sched/monitor.h"
 #include "sched/sched.h"
 #include "sched/send.h"
 #include "sys/sys.h"
@@ -66,8 +69,7 @@ uint64_t end_ask(bool close)
 		helper_close();
 	}
 	number = fetch_add_seq_cst(&runtime.rt_question, STEP) + STEP;
-	for (unsigned i = 0; i < runtime.rt_count; i++)
-		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+	sched_wake_lwps();
 	return number;
 }
 
@@ -75,14 +77,14 @@ struct end_sum end_answers(uint64_t number)
 {
 	struct end_sum sum = {0};
 
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		const struct vcpu *vc = &runtime.rt_vcpus[i];
-		const struct kport *kp = vc->vc_lwp->lw_kport;
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		const struct lwp *lw = &runtime.rt_lwps[i];
+		const struct kport *kp = lw->lw_kport;
 
 		/* ORD end-1: pairs with ORD end-2 */
-		if (load_acquire(&vc->vc_answered) >= number) {
-			sum.left += load_relaxed(&vc->vc_left);
-			sum.must += load_relaxed(&vc->vc_must);
+		if (load_acquire(&lw->lw_answered) >= number) {
+			sum.left += load_relaxed(&lw->lw_left);
+			sum.must += load_relaxed(&lw->lw_must);
 		} else {
 			sum.silent += load_relaxed(&kp->kp_outstanding) > 0 || kport_is_posted(kp);
 			sum.must += load_relaxed(&kp->kp_drains);
@@ -109,6 +111,22 @@ static void stand_still(void)
 		sys.futex(&held, FUTEX_WAIT_PRIVATE, 1, NULL, 0);
 }
 
+/* A thread whose LWP has no vCPU leaves the ring to the monitor, and need not answer. */
+static void answer_if_held(struct lwp *lw)
+{
+	inside_enter(lw);
+	if (lw->lw_vcpu)
+		end_answer(lw);
+	inside_leave(lw);
+}
+
+/* Is there nothing to wait for? The thread of an LWP that is away is like a foreign one. */
+static bool is_still(const struct lwp *lw, uint64_t question)
+{
+	return load_acquire(&lw->lw_answered) >= question ||
+	       (load_acquire(&lw->lw_asked) == HANDOFF_AWAY && !load_acquire(&lw->lw_home));
+}
+
 void end_hold(ell_time until)
 {
 	struct lwp *lw = arch_lwp_or_null();
@@ -121,23 +139,20 @@ void end_hold(ell_time until)
 		/* Whoever forks waits for our LWP, too. */
 		nobody = 0;
 		if (lw)
-			end_answer(lw);
+			answer_if_held(lw);
 		sys.nanosleep(&nap, NULL);
 	}
+	monitor_hold();
 	if (lw)
 		quiesce(lw->lw_kport, until);
 	store_seq_cst(&held, 1);
 	question = fetch_add_seq_cst(&runtime.rt_question, STEP | HOLD) + STEP;
 	question |= HOLD;
-	for (unsigned i = 0; i < runtime.rt_count; i++)
-		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+	sched_wake_lwps();
 	do {
 		all = true;
-		for (unsigned i = 0; i < runtime.rt_count; i++) {
-			const struct vcpu *vc = &runtime.rt_vcpus[i];
-
-			all = all && (vc->vc_lwp == lw || load_acquire(&vc->vc_answered) >= question);
-		}
+		for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++)
+			all = all && (&runtime.rt_lwps[i] == lw || is_still(&runtime.rt_lwps[i], question));
 		if (!all)
 			sys.nanosleep(&nap, NULL);
 	} while (!all && ell_now() < until);
@@ -147,6 +162,7 @@ void end_release(void)
 {
 	fetch_and_seq_cst(&runtime.rt_question, ~(uint64_t)HOLD);
 	store_release(&held, 0);
+	monitor_release();
 	sys.futex(&held, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, 0);
 	store_release(&forking, 0);
 }
@@ -156,48 +172,44 @@ void end_forked(void)
 	held = 0;
 	forking = 0;
 	runtime.rt_question = 0;
-	for (unsigned i = 0; i < runtime.rt_count; i++)
-		runtime.rt_vcpus[i].vc_answered = 0;
+	for (unsigned i = 0; i < runtime.rt_lwp_count; i++)
+		runtime.rt_lwps[i].lw_answered = 0;
 }
 
 void end_answer(struct lwp *lw)
 {
-	struct vcpu *vc = lw->lw_vcpu;
 	struct kport *kp = lw->lw_kport;
 	uint64_t question = load_seq_cst(&runtime.rt_question);
 	struct kport_count count;
 
-	if (question == load_relaxed(&vc->vc_answered))
+	if (question == load_relaxed(&lw->lw_answered))
 		return;
 	if (question & CLOSE) {
-		revoke_timers(vc);
+		if (lw->lw_vcpu)
+			revoke_timers(lw->lw_vcpu);
 		kport_revoke_all(kp);
 	}
 	if (question & HOLD)
 		quiesce(kp, ell_after(ELL_SEC));
 	kp->kp_ops->flush(kp);
 	count = kport_count(kp);
-	store_relaxed(&vc->vc_left, count.left);
-	store_relaxed(&vc->vc_must, count.must + kp->kp_ops->is_behind(kp));
-	store_release(&vc->vc_answered, question); /* ORD end-2: pairs with ORD end-1 */
+	store_relaxed(&lw->lw_left, count.left);
+	store_relaxed(&lw->lw_must, count.must + kp->kp_ops->is_behind(kp));
+	store_release(&lw->lw_answered, question); /* ORD end-2: pairs with ORD end-1 */
 	if (question & HOLD)
 		stand_still();
 }
 
 void end_gone(struct lwp *lw)
 {
-	struct vcpu *vc = lw->lw_vcpu;
-
-	store_relaxed(&vc->vc_left, 0);
-	store_relaxed(&vc->vc_must, 0);
-	store_release(&vc->vc_answered, GONE); /* ORD end-2: pairs with ORD end-1 */
+	store_relaxed(&lw->lw_left, 0);
+	store_relaxed(&lw->lw_must, 0);
+	store_release(&lw->lw_answered, GONE); /* ORD end-2: pairs with ORD end-1 */
 }
 
 static bool is_over(const struct lwp *lw)
 {
-	const struct vcpu *vc = lw->lw_vcpu;
-
-	return (load_relaxed(&vc->vc_answered) & CLOSE) && load_relaxed(&vc->vc_left) == 0;
+	return (load_relaxed(&lw->lw_answered) & CLOSE) && load_relaxed(&lw->lw_left) == 0;
 }
 
 void end_linger(struct lwp *lw)
@@ -210,8 +222,7 @@ void end_linger(struct lwp *lw)
 		if (is_over(lw))
 			break;
 		store_seq_cst(&kp->kp_sleep, KPORT_ASLEEP); /* ORD kport-1: pairs with ORD kport-2 in kport/kport.c */
-		if (load_seq_cst(&runtime.rt_question) == load_relaxed(&lw->lw_vcpu->vc_answered) &&
-		    !kport_is_posted(kp))
+		if (load_seq_cst(&runtime.rt_question) == load_relaxed(&lw->lw_answered) && !kport_is_posted(kp))
 			kp->kp_ops->sleep(kp, ELL_FOREVER);
 		store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);
 	}
@@ -229,8 +240,14 @@ void end_rest(int64_t ns)
 	if (!lw || (lw->lw_current && lw->lw_current->th_upcalls)) {
 		sys.nanosleep(&ts, NULL);
 	} else {
-		lw->lw_kport->kp_ops->sleep(lw->lw_kport, ell_after(ns));
-		end_answer(lw);
+		inside_enter(lw);
+		if (lw->lw_vcpu) {
+			lw->lw_kport->kp_ops->sleep(lw->lw_kport, ell_after(ns));
+			end_answer(lw);
+		} else {
+			sys.nanosleep(&ts, NULL);
+		}
+		inside_leave(lw);
 	}
 	guard_leave();
 }

@@ -41,7 +41,9 @@
 #include "sched/current.h"
 #include "sched/deadline.h"
 #include "sched/end.h"
+#include "sched/handoff.h"
 #include "sched/interrupt.h"
+#include "sched/monitor.h"
 #include "sched/sched.h"
 #include "sched/send.h"
 
@@ -185,6 +187,7 @@ static void clear_vcpu(struct vcpu *vc)
 static void clear_runtime(struct lwp *lw)
 {
 	end_forked();
+	monitor_forked();
 	for (unsigned i = 0; i < VCPUS_MAX / 64; i++)
 		runtime.rt_idle[i] = 0;
 	runtime.rt_searching = 0;
@@ -193,10 +196,21 @@ static void clear_runtime(struct lwp *lw)
 	runtime.rt_solo = true;
 	runtime.rt_forked = true;
 	runtime.rt_count = lw ? 1 : 0;
+	runtime.rt_lwp_count = 0;
 	if (!lw)
 		return;
+	/* One whose vCPU was given away takes any: nobody else has them. */
+	if (load_relaxed(&lw->lw_asked) != HANDOFF_HOLDS) {
+		lw->lw_vcpu = runtime.rt_vcpus;
+		lw->lw_vcpu->vc_lwp = lw;
+		lw->lw_asked = HANDOFF_HOLDS;
+		store_relaxed(&lw->lw_kport->kp_sleep, KPORT_AWAKE);
+	}
+	lw->lw_ring_lock = 0;
 	clear_vcpu(lw->lw_vcpu);
 	runtime.rt_vcpus = lw->lw_vcpu;
+	runtime.rt_lwps = lw;
+	runtime.rt_lwp_count = 1;
 	lw->lw_number = 0;
 	lw->lw_kport->kp_number = 0;
 }
@@ -227,12 +241,10 @@ void sched_fork_child(void)
 	interrupt_forked(lw);
 	kport_shut(false);
 	thread_each(bury, forker);
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		struct vcpu *vc = &runtime.rt_vcpus[i];
-
-		empty_wheel(&vc->vc_wheel, &orphans);
-		kport_forked(vc->vc_lwp->lw_kport, &orphans);
-	}
+	for (unsigned i = 0; i < runtime.rt_count; i++)
+		empty_wheel(&runtime.rt_vcpus[i].vc_wheel, &orphans);
+	for (unsigned i = 0; i < runtime.rt_lwp_count; i++)
+		kport_forked(runtime.rt_lwps[i].lw_kport, &orphans);
 	helper_forked(&orphans);
 	if (forker) {
 		forker->th_wheel = NULL;

@@ -23,6 +23,7 @@
 #include "base/atomic.h"
 #include "kport/kport.h"
 #include "sched/interrupt.h"
+#include "sched/monitor.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 
@@ -99,7 +100,7 @@ void sched_wake_idle(void)
 		store_release(&runtime.rt_searching, 0);
 		return;
 	}
-	kport_wake(vc->vc_lwp->lw_kport);
+	kport_wake(vcpu_kport(vc));
 }
 
 static void end_search(struct vcpu *vc)
@@ -150,7 +151,7 @@ static bool has_work(const struct lwp *lw)
 	const struct vcpu *vc = lw->lw_vcpu;
 
 	if (load_seq_cst(&vc->vc_inbox) || kport_is_posted(lw->lw_kport) || load_seq_cst(&runtime.rt_ended) ||
-	    load_seq_cst(&runtime.rt_question) != load_relaxed(&vc->vc_answered) || load_seq_cst(&interrupt_stop) ||
+	    load_seq_cst(&runtime.rt_question) != load_relaxed(&lw->lw_answered) || load_seq_cst(&interrupt_stop) ||
 	    load_seq_cst(&interrupt_any))
 		return true;
 	for (unsigned i = 0; !runtime.rt_migrate && i < runtime.rt_count; i++) {
@@ -191,4 +192,5 @@ void sched_idle(struct lwp *lw)
 	store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);
 	/* Who took the bit wants us to search. */
 	vc->vc_searching = !clear_idle(vc);
+	monitor_vcpu_runs();
 }

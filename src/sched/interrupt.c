@@ -285,8 +285,8 @@ void interrupt_thread(struct thread *th)
 		COUNT(asleep);
 		return;
 	}
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		struct lwp *lw = runtime.rt_vcpus[i].vc_lwp;
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		struct lwp *lw = &runtime.rt_lwps[i];
 
 		if (everybody || load_relaxed(&lw->lw_current) == th)
 			kick(lw);
@@ -374,8 +374,8 @@ unsigned sched_stop_others(ell_time until)
 	count.stop = state.number;
 	store_seq_cst(&interrupt_stop, count.stop);
 	COUNT(stops);
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		struct lwp *lw = runtime.rt_vcpus[i].vc_lwp;
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		struct lwp *lw = &runtime.rt_lwps[i];
 
 		if (lw == self)
 			continue;
@@ -383,8 +383,8 @@ unsigned sched_stop_others(ell_time until)
 		kick(lw);
 	}
 	thread_each(kick_foreign, count.own);
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		struct lwp *lw = runtime.rt_vcpus[i].vc_lwp;
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		struct lwp *lw = &runtime.rt_lwps[i];
 
 		if (lw != self && !comes_in_time(&lw->lw_held, count.stop, until))
 			count.late++;

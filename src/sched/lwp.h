@@ -4,6 +4,7 @@
 #define SCHED_LWP_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,7 +20,9 @@ struct vcpu;
 struct lwp {
 	struct lwp *lw_self;	   /* here: what the LWP register points to */
 	struct thread *lw_current; /* the thread that runs; NULL in scheduler context */
-	struct vcpu *lw_vcpu;
+	uint32_t lw_inside;	   /* sections of sched/inside.h that it is in; read by the monitor */
+	uint32_t lw_asked;	   /* enum handoff_state: see sched/handoff.c */
+	struct vcpu *lw_vcpu;	   /* what it holds, or NULL */
 	struct kport *lw_kport;
 	int *lw_errno;		    /* of its own TLS */
 	uintptr_t lw_tls;	    /* its own thread pointer */
@@ -33,6 +36,19 @@ struct lwp {
 	pid_t lw_tid;
 	uint32_t lw_kicked; /* a kick is on its way: who kicks sets, its signal handler clears */
 	uint32_t lw_held;   /* the stop at whose end it waits, or 0: others read */
+
+	/* See sched/end.c. */
+	uint64_t lw_answered;
+	uint32_t lw_left;
+	uint32_t lw_must;
+
+	/* See sched/handoff.c. */
+	struct lwp *lw_next;   /* in the list of spares; its lock */
+	struct vcpu *lw_given; /* what a spare one is given: who gives, and itself */
+	uint32_t lw_ring_lock;
+	bool lw_home;	   /* it has no vCPU, and waits for one: itself, with lw_ring_lock */
+	uint32_t lw_kick;  /* what its signal handler is to do: the monitor, the handler */
+	uint64_t lw_kicks; /* the monitor */
 } CACHE_ALIGNED;
 
 _Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");

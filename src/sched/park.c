@@ -420,6 +420,8 @@ bool park_unpark_here(park_ticket ticket)
 	if (wait >> STATE_BITS != number_of(ticket) || (wait & STATE_MASK) != PARKED ||
 	    load_relaxed(&th->th_kind) == THREAD_FOREIGN)
 		return false;
+	if (UNLIKELY(!vcpu_self()))
+		return false;
 	home = load_relaxed(&th->th_vcpu);
 	if (home ? home != vcpu_self() : runtime.rt_migrate)
 		return false;

@@ -85,7 +85,8 @@ bool park_unpark_next(park_ticket ticket);
 
 /*
  * The same, for a thread that is to run on this vCPU and on no other, as soon as the caller has left for good. False
- * also if that cannot be: it is foreign, or may run elsewhere only. Context: T.
+ * also if that cannot be: it is foreign, or may run elsewhere only, or the caller has no vCPU. Context: T, inside
+ * (sched/inside.h), which ends only when it leaves.
  */
 bool park_unpark_here(park_ticket ticket);
 

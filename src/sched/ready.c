@@ -10,6 +10,7 @@
  * switch, and should not, is then wrong each time.
  */
 #include "sched/current.h"
+#include "sched/inside.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 
@@ -29,7 +30,7 @@ static void put_into_inbox(struct vcpu *vc, struct thread *th)
 void sched_post(struct vcpu *vc, struct thread *th)
 {
 	put_into_inbox(vc, th);
-	kport_wake(vc->vc_lwp->lw_kport);
+	kport_wake(vcpu_kport(vc));
 }
 
 void sched_take_inbox(struct vcpu *vc)
@@ -68,27 +69,26 @@ static struct vcpu *neighbour_of(const struct vcpu *vc)
 
 static bool is_asleep(const struct vcpu *vc)
 {
-	return load_relaxed(&vc->vc_lwp->lw_kport->kp_sleep) == KPORT_ASLEEP;
+	return load_relaxed(&vcpu_kport(vc)->kp_sleep) == KPORT_ASLEEP;
 }
 
-static void ready(struct thread *th, enum ready_where where)
+/* The caller has no vCPU, or may not put TH there. */
+static void ready_elsewhere(struct thread *th)
 {
-	struct lwp *lw = arch_lwp_or_null();
-	struct vcpu *vc;
+	struct vcpu *idle = th->th_vcpu || is_asleep(home_of(th)) ? NULL : sched_claim_idle();
 
-	if (UNLIKELY(runtime.rt_migrate) && !th->th_vcpu) {
-		sched_post(neighbour_of(home_of(th)), th);
-		return;
-	}
-	if (UNLIKELY(!lw)) {
-		struct vcpu *idle = th->th_vcpu || is_asleep(home_of(th)) ? NULL : sched_claim_idle();
+	/* Nobody takes threads out of the inbox of a vCPU that is busy. */
+	sched_post(idle ? idle : home_of(th), th);
+}
 
-		/* Nobody takes threads out of the inbox of a vCPU that is busy. */
-		sched_post(idle ? idle : home_of(th), th);
-		return;
-	}
-	vc = lw->lw_vcpu;
-	if (UNLIKELY(th->th_vcpu && th->th_vcpu != vc)) {
+/* TH to the vCPU of LW, the caller's. */
+static void ready_here(struct lwp *lw, struct thread *th, enum ready_where where)
+{
+	struct vcpu *vc = lw->lw_vcpu;
+
+	if (UNLIKELY(!vc)) {
+		ready_elsewhere(th);
+	} else if (UNLIKELY(th->th_vcpu && th->th_vcpu != vc)) {
 		sched_post(th->th_vcpu, th);
 	} else if (where == READY_HERE) {
 		runq_push_own_next(vc, th);
@@ -103,6 +103,25 @@ static void ready(struct thread *th, enum ready_where where)
 		if (!runtime.rt_solo && lw->lw_current)
 			sched_wake_idle();
 	}
+}
+
+static void ready(struct thread *th, enum ready_where where)
+{
+	struct lwp *lw = arch_lwp_or_null();
+
+	if (UNLIKELY(!lw)) {
+		if (runtime.rt_migrate && !th->th_vcpu)
+			sched_post(neighbour_of(home_of(th)), th);
+		else
+			ready_elsewhere(th);
+		return;
+	}
+	inside_enter(lw);
+	if (UNLIKELY(runtime.rt_migrate) && !th->th_vcpu)
+		sched_post(neighbour_of(home_of(th)), th);
+	else
+		ready_here(lw, th, where);
+	inside_leave(lw);
 }
 
 void sched_ready(struct thread *th, enum ready_where where)
@@ -121,5 +140,5 @@ void sched_ready_from_handler(struct thread *th)
 	if (idle)
 		vc = idle;
 	put_into_inbox(vc, th);
-	kport_wake_from_handler(vc->vc_lwp->lw_kport);
+	kport_wake_from_handler(vcpu_kport(vc));
 }

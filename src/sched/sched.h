@@ -27,8 +27,8 @@ void sched_ready(struct thread *th, enum ready_where where);
 void sched_ready_from_handler(struct thread *th);
 
 /*
- * The running thread, TH, leaves as its th_leave says; returns when it runs again. LEAVE_EXIT never returns.
- * Context: T. Parks.
+ * The running thread, TH, leaves as its th_leave says; returns when it runs again. LEAVE_EXIT never returns. If the
+ * caller is inside (sched/inside.h), that ends here. Context: T. Parks.
  */
 void sched_leave(struct thread *th);
 
@@ -49,6 +49,9 @@ static inline void sched_arrived(const struct thread *th, uint32_t depth)
 
 /* What a context that has just been switched to does about the thread that ran before, which may be NULL. */
 void sched_finish_previous(struct thread *previous);
+
+/* The same in scheduler context, whose LWP may have lost its vCPU to the hand-off. Context: V. */
+void sched_came_back(struct thread *previous);
 
 /* The inbox of VC gets TH, and its LWP is woken if it sleeps. Context: any. */
 void sched_post(struct vcpu *vc, struct thread *th);
@@ -95,6 +98,12 @@ int *lwp_errno(void);
 
 /* Starts the vCPUs, an LWP for each; the calling kernel thread becomes the first. 0 or -errno. */
 int sched_start(struct lwp **self);
+
+/* One more LWP, number NUMBER, without vCPU: 0 or -errno. Context: F, the monitor. */
+int sched_spare_create(unsigned number);
+
+/* Wakes each LWP that sleeps. Context: T V F. */
+void sched_wake_lwps(void);
 
 /* The last words of the runtime: the other LWPs stop at their next round. The caller is no LWP afterwards. */
 void sched_end(void);

@@ -21,6 +21,7 @@
 #include "kport/op_time.h"
 #include "message/message.h"
 #include "sched/current.h"
+#include "sched/inside.h"
 #include "sched/sched.h"
 
 _Static_assert(sizeof(struct timer) <= sizeof(((struct ell_msg *)NULL)->ms_scratch), "a timer fits in a message");
@@ -32,7 +33,7 @@ static struct timer *timer_of(struct ell_msg *m)
 
 static void send_timer(struct ell_msg *m, const struct lwp *lw)
 {
-	struct vcpu *vc = lw ? lw->lw_vcpu : &runtime.rt_vcpus[0];
+	struct vcpu *vc = lw && lw->lw_vcpu ? lw->lw_vcpu : &runtime.rt_vcpus[0];
 	ell_time when = m->ms_opflags & OP_TIMER_FROM_SEND ? ell_after((int64_t)m->ms_off) : (ell_time)m->ms_off;
 
 	memset(m->ms_scratch, 0, sizeof(m->ms_scratch));
@@ -41,10 +42,10 @@ static void send_timer(struct ell_msg *m, const struct lwp *lw)
 	message_to_sent(m, MESSAGE_SENT, &vc->vc_wheel);
 	timer_start_locked(&vc->vc_wheel, timer_of(m), when, (uint64_t)(uintptr_t)m);
 	lock_release(&vc->vc_wheel.wh_lock);
-	if (UNLIKELY(!lw)) {
+	if (UNLIKELY(!lw || !lw->lw_vcpu)) {
 		/* The wheel's owner may be about to sleep: ORD kport-2, as for what is posted. */
 		fence_seq_cst();
-		kport_wake(vc->vc_lwp->lw_kport);
+		kport_wake(vcpu_kport(vc));
 	}
 }
 
@@ -57,6 +58,15 @@ void sched_expire(uint64_t what)
 		message_finish((struct ell_msg *)(uintptr_t)what, 0);
 }
 
+/* For who has no ring, or must not use it. */
+static void send_elsewhere(struct ell_msg *m, enum message_state state)
+{
+	struct kport *first = vcpu_kport(&runtime.rt_vcpus[0]);
+
+	message_to_sent(m, state, first);
+	kport_send(first, m);
+}
+
 static int send_guarded(struct ell_msg *m)
 {
 	const struct op *row = &op_table[m->ms_op];
@@ -67,17 +77,24 @@ static int send_guarded(struct ell_msg *m)
 	if (UNLIKELY(error)) {
 		message_refuse(m, error);
 	} else if (row->class == OP_TIME) {
+		if (LIKELY(lw != NULL))
+			inside_enter(lw);
 		send_timer(m, lw);
+		if (LIKELY(lw != NULL))
+			inside_leave(lw);
 	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
 		helper_send(m, state);
 	} else if (LIKELY(lw != NULL)) {
-		message_to_sent(m, state, lw->lw_kport);
-		kport_send_here(lw->lw_kport, m);
+		inside_enter(lw);
+		if (LIKELY(lw->lw_vcpu != NULL)) {
+			message_to_sent(m, state, lw->lw_kport);
+			kport_send_here(lw->lw_kport, m);
+		} else {
+			send_elsewhere(m, state);
+		}
+		inside_leave(lw);
 	} else {
-		struct kport *first = runtime.rt_vcpus[0].vc_lwp->lw_kport;
-
-		message_to_sent(m, state, first);
-		kport_send(first, m);
+		send_elsewhere(m, state);
 	}
 	return 0;
 }
@@ -103,7 +120,13 @@ static void revoke(struct ell_msg *m)
 	} else if (!kport_can((enum ell_op)m->ms_op)) {
 		helper_revoke(m);
 	} else {
+		struct lwp *lw = arch_lwp_or_null();
+
+		if (lw)
+			inside_enter(lw);
 		kport_revoke(m->ms_home, m);
+		if (lw)
+			inside_leave(lw);
 	}
 	guard_leave();
 }

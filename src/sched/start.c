@@ -15,7 +15,10 @@
 #include "sched/current.h"
 #include "sched/deadline.h"
 #include "sched/end.h"
+#include "sched/handoff.h"
+#include "sched/inside.h"
 #include "sched/interrupt.h"
+#include "sched/monitor.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/send.h"
@@ -28,8 +31,6 @@ void (*sched_lwp_begins)(void);
 void (*sched_begun)(void);
 void (*sched_ending)(void);
 void (*sched_crash)(int number);
-
-static struct lwp *lwps;
 
 /* How the new LWPs tell that they are there, or why not. */
 static struct {
@@ -44,7 +45,8 @@ static struct kport *own_kport(void)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	return lw ? lw->lw_kport : NULL;
+	/* One that is away leaves its ring to the monitor. */
+	return lw && lw->lw_vcpu ? lw->lw_kport : NULL;
 }
 
 static void note_stack(struct lwp *lw)
@@ -72,15 +74,39 @@ void lwp_resign(void)
 	ell_critical_self.cr_depth = 0;
 }
 
-/* The calling kernel thread becomes LWP number NUMBER: 0 or -errno. */
-static int become_lwp(unsigned number)
+/*
+ * Threads of VC without TLS of their own have this in common. Not the LWP's: VC may come to another one. LW is the
+ * first.
+ */
+static bool share_tls(struct vcpu *vc, const struct lwp *lw)
 {
-	struct lwp *lw = &lwps[number];
+	vc->vc_tls = lw->lw_tls;
+	vc->vc_errno = lw->lw_errno;
+	if (!tls_works())
+		return true;
+	vc->vc_tls = tls_create();
+	if (!vc->vc_tls)
+		return false;
+	arch_tls_set(vc->vc_tls);
+	tls_enter(false);
+	vc->vc_errno = lwp_errno();
+	arch_tls_set(lw->lw_tls);
+	tls_guard(vc->vc_tls);
+	return true;
+}
+
+/* The calling kernel thread becomes LWP number NUMBER, the holder of VC if that is not NULL: 0 or -errno. */
+static int become_lwp(unsigned number, struct vcpu *vc)
+{
+	struct lwp *lw = &runtime.rt_lwps[number];
 	int error = 0;
 
 	*lw = (struct lwp){
 		.lw_self = lw,
-		.lw_vcpu = &runtime.rt_vcpus[number],
+		.lw_inside = 1,
+		.lw_asked = vc ? HANDOFF_HOLDS : HANDOFF_AWAY,
+		.lw_home = !vc,
+		.lw_vcpu = vc,
 		.lw_errno = lwp_errno(),
 		.lw_tls = arch_tls(),
 		.lw_kernel_tls = arch_tls(),
@@ -88,12 +114,15 @@ static int become_lwp(unsigned number)
 		.lw_tid = sys.gettid(),
 		.lw_number = (int)number,
 	};
+	if (vc && !share_tls(vc, lw))
+		return -ENOMEM;
 	note_stack(lw);
 	sanitizer_lwp_begin(lw);
 	lw->lw_kport = kport_create(number, &error);
 	if (!lw->lw_kport)
 		return error;
-	lw->lw_vcpu->vc_lwp = lw;
+	if (vc)
+		vc->vc_lwp = lw;
 	arch_lwp_set(lw);
 	/* Scheduler context: nobody interrupts that. */
 	ell_critical_self.cr_depth = 1;
@@ -114,7 +143,7 @@ static void leave_lwp(struct lwp *lw)
 static void *lwp_main(void *arg)
 {
 	unsigned number = (unsigned)(uintptr_t)arg;
-	int error = become_lwp(number);
+	int error = become_lwp(number, &runtime.rt_vcpus[number]);
 	bool failed;
 
 	sys.pthread_mutex_lock(&starting.lock);
@@ -129,17 +158,45 @@ static void *lwp_main(void *arg)
 	failed = !runtime.rt_count;
 	sys.pthread_mutex_unlock(&starting.lock);
 	if (failed) {
-		leave_lwp(&lwps[number]);
+		leave_lwp(&runtime.rt_lwps[number]);
 		sys.pthread_mutex_lock(&starting.lock);
 		starting.gone++;
 		sys.pthread_cond_broadcast(&starting.changed);
 		sys.pthread_mutex_unlock(&starting.lock);
 		return NULL;
 	}
-	sched_loop(&lwps[number]);
-	end_linger(&lwps[number]);
+	sched_loop(&runtime.rt_lwps[number]);
+	end_linger(&runtime.rt_lwps[number]);
 	lwp_resign();
 	return NULL;
+}
+
+static void *spare_main(void *arg)
+{
+	unsigned number = (unsigned)(uintptr_t)arg;
+	int error;
+
+	monitor_unblock();
+	error = become_lwp(number, NULL);
+	if (error)
+		leave_lwp(&runtime.rt_lwps[number]);
+	monitor_spare_made(error);
+	if (error)
+		return NULL;
+	sched_loop(&runtime.rt_lwps[number]);
+	end_linger(&runtime.rt_lwps[number]);
+	lwp_resign();
+	return NULL;
+}
+
+int sched_spare_create(unsigned number)
+{
+	pthread_t thread;
+	int error = sys.pthread_create(&thread, NULL, spare_main, (void *)(uintptr_t)number);
+
+	if (!error)
+		pthread_detach(thread);
+	return -error;
 }
 
 /* LWPs 1 to COUNT - 1: 0 or -errno. */
@@ -162,6 +219,8 @@ static int start_others(unsigned count)
 		sys.pthread_cond_wait(&starting.changed, &starting.lock);
 	if (!starting.error)
 		store_release(&runtime.rt_count, count);
+	/* ORD lwps-2: pairs with ORD lwps-1 */
+	store_release(&runtime.rt_lwp_count, count);
 	sys.pthread_cond_broadcast(&starting.changed);
 	/* What they have is about to be freed. */
 	while (starting.error && starting.gone < starting.ready)
@@ -196,9 +255,9 @@ static unsigned vcpus_wanted(void)
 static void forget(void)
 {
 	free(runtime.rt_vcpus);
-	free(lwps);
+	free(runtime.rt_lwps);
 	runtime.rt_vcpus = NULL;
-	lwps = NULL;
+	runtime.rt_lwps = NULL;
 	starting.ready = starting.gone = 0;
 	starting.error = 0;
 }
@@ -208,13 +267,14 @@ static bool allocate(unsigned count)
 	ell_time now = ell_now();
 
 	runtime.rt_vcpus = aligned_alloc(CACHE_LINE, count * sizeof(struct vcpu));
-	lwps = aligned_alloc(CACHE_LINE, count * sizeof(struct lwp));
-	if (!runtime.rt_vcpus || !lwps) {
+	runtime.rt_lwp_max = count + LWPS_SPARE_MAX;
+	runtime.rt_lwps = aligned_alloc(CACHE_LINE, runtime.rt_lwp_max * sizeof(struct lwp));
+	if (!runtime.rt_vcpus || !runtime.rt_lwps) {
 		forget();
 		return false;
 	}
 	memset(runtime.rt_vcpus, 0, count * sizeof(struct vcpu));
-	memset(lwps, 0, count * sizeof(struct lwp));
+	memset(runtime.rt_lwps, 0, runtime.rt_lwp_max * sizeof(struct lwp));
 	for (unsigned i = 0; i < count; i++) {
 		runtime.rt_vcpus[i].vc_number = (int)i;
 		wheel_init(&runtime.rt_vcpus[i].vc_wheel, now);
@@ -241,23 +301,42 @@ int sched_start(struct lwp **self)
 	interrupt_start();
 	runtime.rt_solo = count == 1;
 	runtime.rt_migrate = count > 1 && getenv("ELLULA_MIGRATE");
-	error = become_lwp(0);
+	monitor_prepare();
+	error = become_lwp(0, &runtime.rt_vcpus[0]);
 	if (!error)
 		error = start_others(count);
 	if (error) {
 		complain("cannot start: %s", strerror(-error));
-		leave_lwp(&lwps[0]);
+		leave_lwp(&runtime.rt_lwps[0]);
+		monitor_unprepare();
 		forget();
 		return error;
 	}
 	send_connect();
-	*self = &lwps[0];
+	monitor_start();
+	*self = &runtime.rt_lwps[0];
 	return 0;
+}
+
+void sched_wake_lwps(void)
+{
+	struct lwp *lw;
+
+	guard_enter();
+	lw = arch_lwp_or_null();
+	if (lw)
+		inside_enter(lw);
+	/* ORD lwps-1: pairs with ORD lwps-2. One that comes later looks by itself. */
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++)
+		kport_wake(runtime.rt_lwps[i].lw_kport);
+	if (lw)
+		inside_leave(lw);
+	guard_leave();
 }
 
 void sched_end(void)
 {
 	store_seq_cst(&runtime.rt_ended, 1);
-	for (unsigned i = 0; i < runtime.rt_count; i++)
-		kport_wake(runtime.rt_vcpus[i].vc_lwp->lw_kport);
+	sched_wake_lwps();
+	monitor_ring();
 }

@@ -20,6 +20,8 @@
 #include "kport/kport.h"
 #include "sched/current.h"
 #include "sched/end.h"
+#include "sched/handoff.h"
+#include "sched/inside.h"
 #include "sched/interrupt.h"
 #include "sched/runq.h"
 #include "sched/sanitizer.h"
@@ -30,14 +32,16 @@ enum { TURNS = 61 };
 void (*sched_thread_gone)(struct thread *th);
 
 /* This file is built without stack protector: between the two halves of a switch the canary's base changes. */
-static inline void tls_switch(const struct lwp *lw, uintptr_t from, uintptr_t to)
+static inline void tls_switch(uintptr_t from, uintptr_t to)
 {
-	if (!from)
-		from = lw->lw_tls;
-	if (!to)
-		to = lw->lw_tls;
 	if (from != to)
 		arch_tls_set(to);
+}
+
+/* The thread pointer of TH on VC. */
+static inline uintptr_t tls_of(const struct thread *th, const struct vcpu *vc)
+{
+	return th->th_tls ? th->th_tls : vc->vc_tls;
 }
 
 static inline void enter_thread(struct lwp *lw, struct thread *th)
@@ -45,7 +49,7 @@ static inline void enter_thread(struct lwp *lw, struct thread *th)
 	lw->lw_current = th;
 	th->th_last = lw->lw_vcpu;
 	if (!th->th_tls)
-		*lw->lw_errno = th->th_errno;
+		*lw->lw_vcpu->vc_errno = th->th_errno;
 }
 
 void sched_finish_previous(struct thread *previous)
@@ -63,16 +67,31 @@ void sched_finish_previous(struct thread *previous)
 		runq_push(vcpu_self(), previous);
 }
 
-void sched_leave(struct thread *th)
+/* Who has no vCPU has TLS of its own. */
+static void leave_for_scheduler(struct lwp *lw, struct thread *th)
 {
-	struct lwp *lw = arch_lwp();
+	struct thread *self = th;
+	uint32_t depth = ell_critical_self.cr_depth;
+
+	tls_switch(tls_of(th, lw->lw_vcpu), lw->lw_tls);
+	lw->lw_current = NULL;
+	sanitizer_leave_for_scheduler(th, lw);
+	th = arch_switch(&th->th_ctx, &lw->lw_ctx, th);
+	sched_finish_previous(th);
+	inside_arrived();
+	sched_arrived(self, depth);
+}
+
+/* The caller is inside, and inside it goes on. */
+static inline void leave(struct lwp *lw, struct thread *th)
+{
 	struct vcpu *vc = lw->lw_vcpu;
 	struct thread *self = th, *next = NULL;
 	uint32_t depth = ell_critical_self.cr_depth;
 
-	vc->vc_switches++;
+	count_up(&vc->vc_switches, 1);
 	if (!th->th_tls)
-		th->th_errno = *lw->lw_errno;
+		th->th_errno = *vc->vc_errno;
 	if (LIKELY(vc->vc_turns > 0)) {
 		vc->vc_turns--;
 		next = runq_pop(vc);
@@ -80,25 +99,34 @@ void sched_leave(struct thread *th)
 	if (LIKELY(next != NULL)) {
 		if (th->th_leave == LEAVE_PARK)
 			runq_prefetch(vc);
-		tls_switch(lw, th->th_tls, next->th_tls);
+		tls_switch(tls_of(th, vc), tls_of(next, vc));
 		enter_thread(lw, next);
 		sanitizer_leave_for(th, next);
 		th = arch_switch(&th->th_ctx, &next->th_ctx, th);
 	} else {
-		tls_switch(lw, th->th_tls, 0);
-		lw->lw_current = NULL;
-		sanitizer_leave_for_scheduler(th, lw);
-		th = arch_switch(&th->th_ctx, &lw->lw_ctx, th);
+		leave_for_scheduler(lw, th);
+		return;
 	}
 	sched_finish_previous(th);
+	inside_arrived();
 	sched_arrived(self, depth);
+}
+
+void sched_leave(struct thread *th)
+{
+	struct lwp *lw = arch_lwp();
+
+	if (LIKELY(inside_begin(lw)))
+		leave(lw, th);
+	else
+		leave_for_scheduler(lw, th);
 }
 
 /* Runs TH until some thread comes back to the scheduler: that one. */
 static struct thread *run(struct lwp *lw, struct thread *th)
 {
 	lw->lw_vcpu->vc_turns = TURNS;
-	tls_switch(lw, 0, th->th_tls);
+	tls_switch(lw->lw_tls, tls_of(th, lw->lw_vcpu));
 	enter_thread(lw, th);
 	/* A kick that came before has found no thread. */
 	if (UNLIKELY(load_relaxed(&interrupt_any)))
@@ -110,18 +138,25 @@ static struct thread *run(struct lwp *lw, struct thread *th)
 void sched_yield_self(void)
 {
 	struct thread *th = arch_thread();
+	struct lwp *lw;
 	struct vcpu *vc;
 
 	if (UNLIKELY(!th || th->th_upcalls))
 		thread_misplaced();
 	guard_enter();
-	vc = vcpu_self();
-	/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
-	if (vc->vc_turns > 0 && runq_is_empty(vc)) {
-		vc->vc_turns--;
+	lw = arch_lwp();
+	th->th_leave = LEAVE_YIELD;
+	if (LIKELY(inside_begin(lw))) {
+		vc = lw->lw_vcpu;
+		/* Alone, and it is not time yet to look at the kernel port: nothing would change. */
+		if (vc->vc_turns > 0 && runq_is_empty(vc)) {
+			vc->vc_turns--;
+			inside_leave(lw);
+		} else {
+			leave(lw, th);
+		}
 	} else {
-		th->th_leave = LEAVE_YIELD;
-		sched_leave(th);
+		leave_for_scheduler(lw, th);
 	}
 	guard_leave();
 }
@@ -136,7 +171,7 @@ static struct thread *next_of_round(struct lwp *lw)
 	if (timer_next(&vc->vc_wheel) != ELL_FOREVER)
 		timer_run(&vc->vc_wheel, ell_now(), sched_expire);
 	lw->lw_kport->kp_ops->flush(lw->lw_kport);
-	if (UNLIKELY(load_relaxed(&runtime.rt_question) != load_relaxed(&vc->vc_answered)))
+	if (UNLIKELY(load_relaxed(&runtime.rt_question) != load_relaxed(&lw->lw_answered)))
 		end_answer(lw);
 	sched_take_inbox(vc);
 	th = runq_pop(vc);
@@ -149,15 +184,32 @@ static struct thread *next_of_round(struct lwp *lw)
 	return th;
 }
 
+void sched_came_back(struct thread *previous)
+{
+	struct lwp *lw = arch_lwp();
+
+	if (LIKELY(lw->lw_vcpu != NULL || previous->th_leave >= LEAVE_EXIT)) {
+		sched_finish_previous(previous);
+		return;
+	}
+	sanitizer_arrived();
+	if (previous->th_leave == LEAVE_YIELD || !park_settle(previous))
+		sched_ready(previous, READY_LAST);
+}
+
 void sched_loop(struct lwp *lw)
 {
 	while (!load_acquire(&runtime.rt_ended)) {
 		struct thread *th;
 
 		interrupt_point();
+		if (UNLIKELY(!lw->lw_vcpu)) {
+			handoff_wait(lw);
+			continue;
+		}
 		th = next_of_round(lw);
 		if (th)
-			sched_finish_previous(run(lw, th));
+			sched_came_back(run(lw, th));
 		else
 			sched_idle(lw);
 	}

@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "mem/slot.h"
 #include "sched/lwp.h"
 #include "sched/thread.h"
 #include "sched/timer.h"
 
-enum { VCPUS_MAX = 256, RUNQ_SIZE = 256 };
+enum { VCPUS_MAX = 256, LWPS_SPARE_MAX = 256, RUNQ_SIZE = 256 };
 
 struct vcpu {
 	/* The LWP that holds it. */
@@ -30,6 +31,9 @@ struct vcpu {
 	uint64_t vc_rounds;
 	uint64_t vc_steals;
 	uint64_t vc_sleeps;
+	uint64_t vc_handoffs; /* who gives it away */
+	uintptr_t vc_tls;     /* the thread pointer of its threads that have none of their own */
+	int *vc_errno;	      /* errno there */
 	int vc_number;
 
 	/* See sched/runq.c. */
@@ -42,19 +46,17 @@ struct vcpu {
 	uint32_t vc_more_count; /* also read without the lock */
 
 	struct thread *vc_inbox CACHE_ALIGNED; /* made ready elsewhere, by th_next, newest first: anybody adds */
-	struct lwp *vc_lwp;		       /* who holds it; written at the start */
+	struct lwp *vc_lwp;		       /* who holds it: the start, the monitor */
 	struct wheel vc_wheel;
-
-	/* See sched/end.c: the LWP. */
-	uint64_t vc_answered;
-	uint32_t vc_left;
-	uint32_t vc_must;
 };
 
 /* The runtime: written at the start, but for the idle mask. */
 struct runtime {
 	unsigned rt_count; /* of vCPUs; 0: not started */
 	struct vcpu *rt_vcpus;
+	unsigned rt_lwp_count; /* of LWPs: grows */
+	unsigned rt_lwp_max;
+	struct lwp *rt_lwps;
 	bool rt_solo;	 /* one vCPU: nobody steals */
 	bool rt_migrate; /* see sched/ready.c */
 	bool rt_guests;	 /* threads are another library's: see thread/guest.c */
@@ -68,10 +70,22 @@ struct runtime {
 
 extern struct runtime runtime;
 
-/* The vCPU that runs the caller, who must be on an LWP. It may be another one after any wait. */
+/*
+ * The vCPU that runs the caller, who must be on an LWP, and inside (sched/inside.h): NULL if it was given away. It may
+ * be another one after any wait.
+ */
 static inline struct vcpu *vcpu_self(void)
 {
 	return arch_lwp()->lw_vcpu;
+}
+
+/*
+ * The kernel port of the LWP that holds VC, to wake it after a post. An LWP that takes VC over looks for posts before
+ * it sleeps: who posts, and reads the last holder here, has posted before. Context: any.
+ */
+static inline struct kport *vcpu_kport(const struct vcpu *vc)
+{
+	return load_seq_cst(&vc->vc_lwp)->lw_kport; /* ORD holder-1: pairs with ORD holder-2 in sched/handoff.c */
 }
 
 #endif

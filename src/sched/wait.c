@@ -18,10 +18,20 @@
 #include "message/message.h"
 #include "message/port.h"
 #include "sched/current.h"
+#include "sched/inside.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 
-/* Submits and collects, and ends the sleeps that are over, if the caller is on an LWP. */
+static void flush_inside(struct lwp *lw)
+{
+	if (UNLIKELY(!lw->lw_vcpu))
+		return;
+	if (timer_next(&lw->lw_vcpu->vc_wheel) != ELL_FOREVER)
+		timer_run(&lw->lw_vcpu->vc_wheel, ell_now(), sched_expire);
+	lw->lw_kport->kp_ops->flush(lw->lw_kport);
+}
+
+/* Submits and collects, and ends the sleeps that are over, if the caller is on an LWP with a vCPU. */
 static void flush(void)
 {
 	struct lwp *lw;
@@ -29,9 +39,9 @@ static void flush(void)
 	guard_enter();
 	lw = arch_lwp_or_null();
 	if (lw) {
-		if (timer_next(&lw->lw_vcpu->vc_wheel) != ELL_FOREVER)
-			timer_run(&lw->lw_vcpu->vc_wheel, ell_now(), sched_expire);
-		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+		inside_enter(lw);
+		flush_inside(lw);
+		inside_leave(lw);
 	}
 	guard_leave();
 }
@@ -42,8 +52,12 @@ static void flush_if_alone(void)
 
 	guard_enter();
 	lw = arch_lwp_or_null();
-	if (lw && runq_is_empty(lw->lw_vcpu))
-		lw->lw_kport->kp_ops->flush(lw->lw_kport);
+	if (lw) {
+		inside_enter(lw);
+		if (lw->lw_vcpu && runq_is_empty(lw->lw_vcpu))
+			lw->lw_kport->kp_ops->flush(lw->lw_kport);
+		inside_leave(lw);
+	}
 	guard_leave();
 }
 

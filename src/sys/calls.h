@@ -131,6 +131,7 @@
 	CALL(int, io_uring_register_sync_cancel, (struct io_uring * ring, struct io_uring_sync_cancel_reg * what),     \
 	     (ring, what))                                                                                             \
 	CALL(int, io_uring_register_ring_fd, (struct io_uring * ring), (ring))                                         \
+	CALL(int, io_uring_register_eventfd, (struct io_uring * ring, int fd), (ring, fd))                             \
 	CALL(struct io_uring_probe *, io_uring_get_probe_ring, (struct io_uring * ring), (ring))                       \
 	CALL(void, io_uring_queue_exit, (struct io_uring * ring), (ring))
 

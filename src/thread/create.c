@@ -11,6 +11,7 @@
 #include "mem/tls.h"
 #include "sched/current.h"
 #include "sched/deadline.h"
+#include "sched/inside.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "thread/join.h"
@@ -58,10 +59,11 @@ static void thread_main(void *previous)
 
 	sched_finish_previous(previous);
 	th = arch_thread();
+	if (!th->th_tls && !th->th_vcpu)
+		store_relaxed(&th->th_vcpu, vcpu_self());
+	inside_arrived();
 	if (th->th_tls)
 		tls_enter(th->th_tls_used);
-	else if (!th->th_vcpu)
-		store_relaxed(&th->th_vcpu, vcpu_self());
 	th->th_tls_used = true;
 	sched_arrived(th, 1);
 	guard_leave();
@@ -85,22 +87,49 @@ static char *stack_top(const struct thread *th)
 	return (char *)((uintptr_t)th->th_stack_high & ~(uintptr_t)15);
 }
 
-int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)(void *), void *arg)
+static struct thread *take(struct slot_pool *pool)
 {
 	struct lwp *lw = arch_lwp_or_null();
-	struct slot_cache *cache = lw ? lw->lw_vcpu->vc_slots : NULL;
+	struct thread *th;
+
+	if (UNLIKELY(!lw))
+		return thread_take(pool, NULL, THREAD_USER);
+	inside_enter(lw);
+	th = thread_take(pool, LIKELY(lw->lw_vcpu != NULL) ? lw->lw_vcpu->vc_slots : NULL, THREAD_USER);
+	inside_leave(lw);
+	return th;
+}
+
+void thread_give_back(struct thread *th)
+{
+	struct lwp *lw;
+
+	guard_enter();
+	lw = arch_lwp_or_null();
+	if (LIKELY(lw != NULL)) {
+		inside_enter(lw);
+		thread_give(th, LIKELY(lw->lw_vcpu != NULL) ? lw->lw_vcpu->vc_slots : NULL);
+		inside_leave(lw);
+	} else {
+		thread_give(th, NULL);
+	}
+	guard_leave();
+}
+
+int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)(void *), void *arg)
+{
 	struct slot_pool *pool;
 	struct thread *th;
 	int error = find_pool(attr, &pool);
 
 	if (UNLIKELY(error))
 		return error;
-	th = thread_take(pool, cache, THREAD_USER);
+	th = take(pool);
 	if (UNLIKELY(!th))
 		return ENOMEM;
 	error = prepare_tls(th, attr->tls);
 	if (UNLIKELY(error)) {
-		thread_give(th, cache);
+		thread_give_back(th);
 		return error;
 	}
 	store_relaxed(&th->th_vcpu, attr->vcpu == ELL_VCPU_ANY ? NULL : &runtime.rt_vcpus[attr->vcpu]);
@@ -176,6 +205,8 @@ EXPORT void ell_exit(void *result)
 	start_thread_ends(th, result);
 	deadline_forget(th);
 	th->th_result = result;
+	/* A joiner who runs gives this stack away: it is queued here, and here it stays until we have left. */
+	inside_enter(arch_lwp());
 	th->th_leave = join_early(th) ? LEAVE_GONE : LEAVE_EXIT;
 	sched_leave(th);
 	__builtin_unreachable();

@@ -27,13 +27,6 @@
 #include "sched/vcpu.h"
 #include "thread/life.h"
 
-static struct slot_cache *own_cache(void)
-{
-	struct lwp *lw = arch_lwp_or_null();
-
-	return lw ? lw->lw_vcpu->vc_slots : NULL;
-}
-
 static enum join_state state_of(uint64_t join)
 {
 	return join & ((1 << JOIN_STATE_BITS) - 1);
@@ -52,7 +45,7 @@ void thread_gone(struct thread *th)
 		new = state_of(old) == JOIN_DETACHED ? JOIN_DONE : JOIN_ENDED;
 	while (!cas_acq_rel(&th->th_join, &old, join_word(th->th_id, new)));
 	if (new == JOIN_DONE)
-		thread_give(th, own_cache());
+		thread_give_back(th);
 	else if (state_of(old) == JOIN_WAITED)
 		park_unpark(old >> JOIN_STATE_BITS);
 }
@@ -77,9 +70,7 @@ static int take_result(struct thread *th, ell_thread id, void **result)
 		return ESRCH;
 	if (result)
 		*result = th->th_result;
-	guard_enter();
-	thread_give(th, own_cache());
-	guard_leave();
+	thread_give_back(th);
 	return 0;
 }
 

@@ -13,6 +13,9 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 /* TH ends with RESULT: if it is the one of ell_run(), so does the runtime. Context: T, TH itself. */
 void start_thread_ends(const struct thread *th, void *result);
 
+/* TH, which is no thread any more, goes back to the pools. Context: T V F. */
+void thread_give_back(struct thread *th);
+
 /* A thread has left for good, and its context runs no more: sched_thread_gone. Context: T V, whoever came next. */
 void thread_gone(struct thread *th);
 

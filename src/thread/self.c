@@ -38,7 +38,10 @@ EXPORT int ell_vcpu(void)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	return lw ? lw->lw_vcpu->vc_number : -1;
+	if (!lw)
+		return -1;
+	/* Of a thread, the one that it runs on, or has run on before its vCPU was given to another LWP. */
+	return lw->lw_current ? lw->lw_current->th_last->vc_number : lw->lw_vcpu ? lw->lw_vcpu->vc_number : -1;
 }
 
 EXPORT int ell_name(ell_thread thread, char *buf, size_t size)

@@ -11,6 +11,7 @@
 #include "mem/tls.h"
 #include "sched/current.h"
 #include "sched/end.h"
+#include "sched/inside.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sys/sys.h"
@@ -106,7 +107,7 @@ static void scheduler(void *previous)
 {
 	struct lwp *lw = arch_lwp();
 
-	sched_finish_previous(previous);
+	sched_came_back(previous);
 	sched_loop(lw);
 	for (;;)
 		sys.pause();
@@ -158,6 +159,7 @@ static int become_main(struct lwp *lw)
 	arch_context_make(&lw->lw_ctx, (char *)((uintptr_t)scheduler_slot->th_stack_high & ~(uintptr_t)15), scheduler);
 	sanitizer_adopt(th, lw);
 	lw->lw_current = th;
+	inside_arrived();
 	guard_leave();
 	return 0;
 }

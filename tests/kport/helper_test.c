@@ -484,6 +484,9 @@ int main(int argc, char **argv)
 		HARNESS_CASE(helpers_take_no_signals, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
 	};
 
+	/* These look into one LWP, and have it to themselves. */
+	setenv("ELLULA_MONITOR", "off", 1);
+
 	sys.pthread_create = create;
 	setenv("ELLULA_UNPROBE", "all", 1);
 	return harness_run("helper", cases, ARRAY_SIZE(cases), argc, argv);

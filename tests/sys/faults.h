@@ -118,6 +118,7 @@ static const int faults_of[CALLS][FAULTS_EACH] = {
 	[CALL_raise] = {SURE},
 	[CALL_io_uring_queue_init_params] = {EINVAL, ENOMEM, EMFILE},
 	[CALL_io_uring_register_ring_fd] = {EINVAL, ENOMEM},
+	[CALL_io_uring_register_eventfd] = {EINVAL, ENOMEM},
 	[CALL_io_uring_get_probe_ring] = {ENOMEM},
 	[CALL_io_uring_queue_exit] = {SURE},
 };

@@ -181,3 +181,45 @@ void reap_sleep(struct kport *kp, ell_time until)
 	reap(ur);
 	ur->ur_reaping = false;
 }
+
+void reap_ring_bell(struct kport *kp, bool on)
+{
+	io_uring_cq_eventfd_toggle(&uring_of(kp)->ur_ring, on);
+}
+
+bool reap_has_news(const struct kport *kp)
+{
+	const struct uring *ur = CONTAINER_OF(kp, const struct uring, ur_kport);
+	const struct io_uring *ring = &ur->ur_ring;
+
+	return wants_entry(ur) || load_relaxed(ring->cq.ktail) != load_relaxed(ring->cq.khead) ||
+	       load_relaxed(&ring->sq.sqe_tail) != load_relaxed(ring->sq.khead);
+}
+
+bool reap_prepare(struct kport *kp)
+{
+	struct uring *ur = uring_of(kp);
+
+	ur->ur_away = true;
+	kport_collect(kp);
+	submit_backlog(ur);
+	ur->ur_away = false;
+	return io_uring_sq_ready(&ur->ur_ring) || wants_entry(ur);
+}
+
+void reap_enter(struct kport *kp)
+{
+	struct uring *ur = uring_of(kp);
+
+	sys.io_uring_submit_and_get_events(&ur->ur_ring);
+	ur->ur_submits++;
+}
+
+void reap_away(struct kport *kp)
+{
+	struct uring *ur = uring_of(kp);
+
+	ur->ur_away = true;
+	reap(ur);
+	ur->ur_away = false;
+}

@@ -129,6 +129,9 @@ static int equip(struct uring *ur)
 	/* It saves the kernel a look-up; where it fails, the descriptor itself serves. */
 	sys.io_uring_register_ring_fd(&ur->ur_ring);
 	ur->ur_kport.kp_ops = &uring_ops;
+	if (kport_bell >= 0 && sys.io_uring_register_eventfd(&ur->ur_ring, kport_bell) != 0)
+		store_relaxed(&kport_is_mute, true);
+	reap_ring_bell(&ur->ur_kport, false);
 	submit_wake_arm(ur);
 	return 0;
 }
@@ -300,6 +303,11 @@ const struct kport_ops uring_ops = {
 	.crash = crash,
 	.forked = forked,
 	.destroy = destroy,
+	.ring_bell = reap_ring_bell,
+	.has_news = reap_has_news,
+	.prepare = reap_prepare,
+	.enter = reap_enter,
+	.reap = reap_away,
 };
 
 static struct kport *create(int *error)

@@ -58,6 +58,8 @@ static inline struct io_uring_sqe *get_sqe(struct uring *ur)
 
 	if (LIKELY(sqe != NULL))
 		return sqe;
+	if (UNLIKELY(ur->ur_away))
+		return NULL;
 	return enter(ur) ? io_uring_get_sqe(&ur->ur_ring) : NULL;
 }
 

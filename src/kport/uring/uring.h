@@ -21,6 +21,7 @@ struct uring {
 	bool ur_deaf;	     /* foreign threads cannot wake the LWP before submit_wake_arm() has room */
 	bool ur_defers;	     /* completions appear only when the LWP enters the kernel */
 	bool ur_flagged;     /* and the ring says when that is worth it */
+	bool ur_away;	     /* somebody else fills and empties the ring: the kernel must not be entered */
 	int ur_eventfd;	     /* foreign threads write to it */
 	uint64_t ur_submits; /* counters: entries into the kernel, messages, what was too much for the ring */
 	uint64_t ur_messages;
@@ -72,5 +73,12 @@ static inline bool submit_is_behind(const struct uring *ur)
 /* reap.c: from completions to replies. */
 void reap_flush(struct kport *kp);
 void reap_sleep(struct kport *kp, ell_time until);
+
+/* For an LWP that is away: see kport.h. */
+void reap_ring_bell(struct kport *kp, bool on);
+bool reap_has_news(const struct kport *kp);
+bool reap_prepare(struct kport *kp);
+void reap_enter(struct kport *kp);
+void reap_away(struct kport *kp);
 
 #endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * monitor.c - a kernel thread that sees who does not schedule
+ *
+ * Purpose: to find a vCPU whose LWP has not scheduled for a slice, and to have it handed over (handoff.c).
+ *
+ * It looks at the counters of each vCPU: a switch or a round changes one. A vCPU that runs, and whose counters are what
+ * they were a look before, is stalled. If its LWP sleeps in the kernel, it is blocked, and the vCPU is taken. If not,
+ * it computes, or the kernel does not let it run because there are more than the machine has CPUs: then another LWP
+ * would not run either. Its CPU time, at the next look, tells which.
+ *
+ * The looks are SLICE_NS apart, and the vCPU is taken whether anybody waits for it or not. After a hand-off they are
+ * TICK_MIN_NS apart, then twice that, and so on: where one thread has blocked, others may; and then a vCPU is taken
+ * earlier, if somebody waits.
+ *
+ * When all vCPUs are idle at a look, it sleeps until one is not:
+ *
+ *	the monitor				the vCPU
+ *	1. monitor_sleeps = 1			1. clears its idle bit
+ *	2. looks at the idle bits		2. reads monitor_sleeps
+ *	3. if all are set: sleeps		3. if 1: changes it to 0, and wakes the monitor
+ *
+ * Either sees the other (ORD monitor-1, monitor-2). A process that becomes idle and busy all the time does not pay for
+ * that each time, for the monitor sleeps only after SLICE_NS without work.
+ *
+ * It sleeps on an eventfd, its bell. The kernel ports of LWPs that are away ring it, too.
+ *
+ * Spare LWPs are made here, one ahead of the need.
+ */
+#include "sched/monitor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/lock.h"
+#include "base/panic.h"
+#include "kport/kport.h"
+#include "sched/handoff.h"
+#include "sched/runq.h"
+#include "sched/sched.h"
+#include "sys/sys.h"
+
+#define SLICE_NS (10 * ELL_MSEC)
+#define TICK_MIN_NS (100 * ELL_USEC)
+#define CPU_LOOK_NS (1 * ELL_MSEC)
+#define SPARE_NS (200 * ELL_USEC)
+#define RETRY_NS (1 * ELL_SEC)
+
+uint32_t monitor_sleeps;
+
+/* What was seen of a vCPU. */
+struct sight {
+	uint64_t count; /* of its switches and rounds */
+	const struct lwp *lwp;
+	ell_time since;	    /* that it does not change */
+	ell_time suspected; /* when its LWP had used ...; 0: not suspected */
+	ell_time cpu;	    /* ... this CPU time */
+};
+
+static struct {
+	bool runs;
+	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
+	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
+	uint32_t making;       /* 1: an LWP is being made */
+	ell_time no_lwp_until; /* there are enough, or one could not be made */
+	struct sight sights[VCPUS_MAX];
+} monitor;
+
+void monitor_ring(void)
+{
+	const uint64_t one = 1;
+
+	if (kport_bell >= 0)
+		while (sys.write(kport_bell, &one, sizeof(one)) < 0 && errno == EINTR)
+			;
+}
+
+void monitor_wake(void)
+{
+	uint32_t sleeps = 1;
+
+	if (cas_seq_cst(&monitor_sleeps, &sleeps, 0))
+		monitor_ring();
+}
+
+void monitor_unblock(void)
+{
+	sys.pthread_sigmask(SIG_SETMASK, &monitor.signals, NULL);
+}
+
+void monitor_hold(void)
+{
+	lock_acquire(&monitor.look);
+}
+
+void monitor_release(void)
+{
+	lock_release(&monitor.look);
+}
+
+void monitor_unprepare(void)
+{
+	if (kport_bell >= 0)
+		sys.close(kport_bell);
+	kport_bell = -1;
+}
+
+void monitor_forked(void)
+{
+	monitor_unprepare();
+	monitor_sleeps = 0;
+	monitor.runs = false;
+	/* The forker holds it. */
+	lock_release(&monitor.look);
+	handoff_forked();
+}
+
+static bool is_idle(unsigned vcpu)
+{
+	return load_seq_cst(&runtime.rt_idle[vcpu / 64]) & UINT64_C(1) << vcpu % 64;
+}
+
+static bool all_idle(void)
+{
+	for (unsigned i = 0; i < runtime.rt_count; i++) {
+		if (!is_idle(i))
+			return false;
+	}
+	return true;
+}
+
+/* Does anything wait for VC? What is read here may be of different moments. */
+static bool has_waiters(const struct vcpu *vc, ell_time now)
+{
+	const struct kport *kp = vcpu_kport(vc);
+
+	return runq_has_some(vc) || load_relaxed(&vc->vc_next) || load_relaxed(&vc->vc_own_next) ||
+	       load_relaxed(&vc->vc_own_first) || load_relaxed(&vc->vc_inbox) || timer_next(&vc->vc_wheel) <= now ||
+	       kport_is_posted(kp) || kp->kp_ops->has_news(kp);
+}
+
+/* The CPU time of a kernel thread: the clock's number is made as clock_getcpuclockid(3) does it. */
+static ell_time cpu_time(pid_t tid)
+{
+	struct timespec ts;
+
+	if (sys.clock_gettime((clockid_t)(~(unsigned)tid << 3 | 6), &ts) != 0)
+		return 0;
+	return ts.tv_sec * ELL_SEC + ts.tv_nsec;
+}
+
+enum verdict { INNOCENT, UNDECIDED, GUILTY };
+
+/*
+ * It has not scheduled for a slice: is that its own doing? If it uses its CPU it computes; if it uses none it is
+ * blocked. If it gets some, it would like more.
+ */
+static enum verdict judge(struct sight *s, const struct lwp *lw, ell_time now)
+{
+	ell_time cpu = cpu_time(lw->lw_tid), used = cpu - s->cpu;
+
+	if (!s->suspected) {
+		s->cpu = cpu;
+		s->suspected = now;
+		return UNDECIDED;
+	}
+	if (used == 0 || used * 2 >= now - s->suspected)
+		return GUILTY;
+	s->suspected = 0;
+	return INNOCENT;
+}
+
+static void make_spare(ell_time now)
+{
+	uint32_t nobody = 0;
+	unsigned number = runtime.rt_lwp_count;
+	int error;
+
+	if (handoff_has_spare() || now < monitor.no_lwp_until || !cas_acq_rel(&monitor.making, &nobody, 1))
+		return;
+	error = number < runtime.rt_lwp_max ? sched_spare_create(number) : -EAGAIN;
+	if (error)
+		monitor_spare_made(error);
+}
+
+void monitor_spare_made(int error)
+{
+	if (error)
+		store_relaxed(&monitor.no_lwp_until, ell_now() + RETRY_NS);
+	else
+		store_release(&runtime.rt_lwp_count, runtime.rt_lwp_count + 1);
+	store_release(&monitor.making, 0);
+}
+
+/* VC is stalled: how soon to look again. */
+static ell_time take(struct vcpu *vc, ell_time now)
+{
+	enum handoff_result result = handoff_take(vc);
+
+	make_spare(now);
+	if (result == HANDOFF_DONE)
+		return TICK_MIN_NS;
+	return result == HANDOFF_NOBODY && load_relaxed(&monitor.making) ? SPARE_NS : SLICE_NS;
+}
+
+/* Looks at VC: how soon to look again. */
+static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
+{
+	struct sight *s = &monitor.sights[vc->vc_number];
+	uint64_t count = load_relaxed(&vc->vc_switches) + load_relaxed(&vc->vc_rounds);
+	const struct lwp *lw = load_relaxed(&vc->vc_lwp);
+
+	if (count != s->count || lw != s->lwp || is_idle((unsigned)vc->vc_number)) {
+		*s = (struct sight){.count = count, .lwp = lw, .since = now};
+		return SLICE_NS;
+	}
+	if (now - s->since < tick && now - s->since < SLICE_NS)
+		return SLICE_NS;
+	if (now - s->since < SLICE_NS && !has_waiters(vc, now))
+		return SLICE_NS;
+	switch (judge(s, lw, now)) {
+	case GUILTY:
+		return take(vc, now);
+	case UNDECIDED:
+		make_spare(now);
+		return CPU_LOOK_NS;
+	default:
+		return SLICE_NS;
+	}
+}
+
+/* Sleeps until TIMEOUT has passed, or somebody rings. */
+static void sleep_for(int timeout_us)
+{
+	struct pollfd bell = {.fd = kport_bell, .events = POLLIN};
+	const struct timespec ts = {.tv_nsec = timeout_us * 1000L};
+	uint64_t rings;
+
+	if (timeout_us >= 0 && timeout_us < 1000) {
+		sys.nanosleep(&ts, NULL);
+		sys.read(kport_bell, &rings, sizeof(rings));
+	} else if (sys.poll(&bell, 1, timeout_us < 0 ? -1 : timeout_us / 1000) > 0) {
+		sys.read(kport_bell, &rings, sizeof(rings));
+	}
+}
+
+static void *monitor_main(void *unused)
+{
+	ell_time tick = SLICE_NS;
+
+	(void)unused;
+	while (!load_acquire(&runtime.rt_ended)) {
+		ell_time now = ell_now(), soon = SLICE_NS;
+		bool again;
+
+		lock_acquire(&monitor.look);
+		for (unsigned i = 0; i < runtime.rt_count; i++) {
+			ell_time next = look_at(&runtime.rt_vcpus[i], now, tick);
+
+			if (next < soon)
+				soon = next;
+		}
+		tick = soon == TICK_MIN_NS ? TICK_MIN_NS : tick * 2 < SLICE_NS ? tick * 2 : SLICE_NS;
+		again = handoff_serve();
+		lock_release(&monitor.look);
+		if (!again && !load_relaxed(&kport_is_mute) && tick == SLICE_NS && soon == SLICE_NS && all_idle()) {
+			store_seq_cst(&monitor_sleeps, 1); /* ORD monitor-2: pairs with ORD monitor-1 in monitor.h */
+			if (all_idle() && !load_seq_cst(&runtime.rt_ended))
+				sleep_for(-1);
+			store_seq_cst(&monitor_sleeps, 0);
+		} else {
+			sleep_for((int)((soon < tick ? soon : tick) / ELL_USEC));
+		}
+	}
+	return NULL;
+}
+
+void monitor_prepare(void)
+{
+	const char *wish = getenv("ELLULA_MONITOR");
+
+	sys.pthread_sigmask(SIG_SETMASK, NULL, &monitor.signals);
+	/* The threads of a program that runs unmodified bring TLS and signals of their own along. */
+	monitor.runs = !runtime.rt_guests && !(wish && strcmp(wish, "off") == 0) && handoff_probe();
+	if (!monitor.runs)
+		return;
+	kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	monitor.runs = kport_bell >= 0;
+}
+
+void monitor_start(void)
+{
+	sigset_t all;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int error;
+
+	if (!monitor.runs || !vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
+		return;
+	handoff_watch_signal();
+	sigfillset(&all);
+	sys.pthread_sigmask(SIG_SETMASK, &all, NULL);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	error = sys.pthread_create(&thread, &attr, monitor_main, NULL);
+	pthread_attr_destroy(&attr);
+	sys.pthread_sigmask(SIG_SETMASK, &monitor.signals, NULL);
+	if (error)
+		complain("no monitor: %s", strerror(error));
+}

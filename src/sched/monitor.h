@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* monitor.h - a kernel thread that sees who does not schedule */
+#ifndef SCHED_MONITOR_H
+#define SCHED_MONITOR_H
+
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+/* 1: all vCPUs were idle, and it sleeps until one is not. */
+extern uint32_t monitor_sleeps;
+
+/* Before the first LWP, and if that came to nothing; and when all are there. Context: F. */
+void monitor_prepare(void);
+void monitor_unprepare(void);
+void monitor_start(void);
+
+/*
+ * Before a fork: the monitor hands nothing over, and serves nobody, until it is released. In the child there is none.
+ * Context: T F; K.
+ */
+void monitor_hold(void);
+void monitor_release(void);
+void monitor_forked(void);
+
+/* There is something to look at. Context: any. */
+void monitor_ring(void);
+
+/* An LWP that the monitor has asked for is there, or not (-errno). Context: F, V. */
+void monitor_spare_made(int error);
+
+/* The caller, made by the monitor, which takes no signals, takes those that other LWPs take. Context: F. */
+void monitor_unblock(void);
+
+COLD void monitor_wake(void);
+
+/* A vCPU is idle no more, and its bit says so. Context: V. */
+static inline void monitor_vcpu_runs(void)
+{
+	/* ORD monitor-1: pairs with ORD monitor-2 in sched/monitor.c */
+	if (UNLIKELY(load_seq_cst(&monitor_sleeps)))
+		monitor_wake();
+}
+
+#endif
