@@ -213,10 +213,14 @@ static void jump(void *arg)
 
 /* Everybody dispatches to everybody. */
 static ell_thread crew[20];
+static uint32_t crew_there;
 static ell_upcall crew_call;
 
 static void *dispatch_a_lot(void *arg)
 {
+	/* To nobody would be to anybody, who must not sleep in it. */
+	while (!load_acquire(&crew_there))
+		ell_yield();
 	for (int i = 0; i < 500; i++) {
 		ell_upcall_dispatch(crew_call, crew[(i * 7 + (int)(intptr_t)arg) % 20]);
 		if (i % 10 == 0)
@@ -233,6 +237,7 @@ static void none_is_lost_in_a_crowd(void)
 	crew_call = ell_upcall_register(count_slowly, NULL, 0);
 	for (int i = 0; i < 20; i++)
 		crew[i] = start(dispatch_a_lot, (void *)(intptr_t)i);
+	store_release(&crew_there, 1);
 	ell_sleep_until(ell_after(200 * ELL_MSEC));
 	/* What was dispatched long ago has run: one more to each comes through. */
 	for (int i = 0; i < 20; i++) {
