@@ -12,11 +12,13 @@ from dataclasses import dataclass
 # Each is built from the same parser, file cache and responses (examples/httpd); they differ in how they wait.
 SUBJECTS = {
     'ellula': 'examples/httpd-ellula',
+    'ellula-poll': 'examples/httpd-ellula',
     'nptl': 'examples/httpd-nptl',
     'epoll': 'examples/httpd-epoll',
     'uring': 'examples/httpd-uring',
 }
-THREADED = ('ellula', 'nptl')
+THREADED = ('ellula', 'ellula-poll', 'nptl')
+ENVIRONMENT = {'ellula-poll': {'ELLULA_KPORT': 'poll'}}
 
 
 class Broken(Exception):
@@ -59,7 +61,7 @@ class Server:
             raise Broken(f'{program} is not built')
         self.subject = subject
         self.process = subprocess.Popen([program, '--port', '0', root], stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, 'ELLULA_VCPUS': '1'},
+                                        env={**os.environ, 'ELLULA_VCPUS': '1', **ENVIRONMENT.get(subject, {})},
                                         preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
         found = re.search(r'(http://\S+)$', self.process.stdout.readline())
         if not found:
