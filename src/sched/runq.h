@@ -108,7 +108,7 @@ static inline void runq_prefetch(const struct vcpu *vc)
 }
 
 /* The thread that runs next: NULL if nothing is ready here. Context: T V, on VC. */
-static inline struct thread *runq_pop(struct vcpu *vc)
+static inline __attribute__((always_inline)) struct thread *runq_pop(struct vcpu *vc)
 {
 	struct thread *th;
 
