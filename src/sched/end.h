@@ -13,7 +13,7 @@
 struct end_sum {
 	uint32_t left;	 /* messages that are out */
 	uint32_t must;	 /* of these: that are to be completed. Timers never are */
-	unsigned silent; /* LWPs that have not answered yet, and may have something out */
+	unsigned silent; /* LWPs that have not answered yet */
 };
 
 /*

@@ -178,29 +178,44 @@ static void what_may_take_for_ever_is_revoked_and_new_messages_are_refused(void)
 enum { LARGE = 1 << 20 };
 
 static char large[LARGE];
-static pthread_t reader;
-static size_t got;
+static pid_t reader;
+static size_t *got;
 static struct ell_msg drained[2];
 
-/* Begins late. */
-static void *read_all(void *unused)
+/*
+ * Begins late. A process, and no thread: the sanitizers' allocators are not made for a fork beside another thread.
+ */
+static void read_all(void)
 {
 	static char sink[65536];
 	const struct timespec ts = {.tv_nsec = 20000000};
 	ssize_t n;
 
-	(void)unused;
+	close(ends[1]);
 	nanosleep(&ts, NULL);
-	while (got < LARGE && (n = read(ends[0], sink, sizeof(sink))) > 0)
-		got += (size_t)n;
-	return NULL;
+	while (*got < LARGE && (n = read(ends[0], sink, sizeof(sink))) > 0)
+		*got += (size_t)n;
+	_exit(0);
 }
 
 static void start_reader(void)
 {
-	got = 0;
+	if (!got)
+		got = mmap(NULL, sizeof(*got), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(got != MAP_FAILED);
+	*got = 0;
 	CHECK_EQ(pipe(ends), 0);
-	CHECK_EQ(pthread_create(&reader, NULL, read_all, NULL), 0);
+	reader = fork();
+	CHECK(reader >= 0);
+	if (reader == 0)
+		read_all();
+}
+
+static void end_reader(void)
+{
+	close(ends[1]);
+	CHECK_EQ(waitpid(reader, NULL, 0), reader);
+	close(ends[0]);
 }
 
 /* More than a pipe takes, so in many steps; and the other end is closed by a short message only after that. */
@@ -214,10 +229,8 @@ static void send_large(void)
 
 static void check_all_came(void)
 {
-	close(ends[1]);
-	CHECK_EQ(pthread_join(reader, NULL), 0);
-	CHECK_EQ(got, LARGE);
-	close(ends[0]);
+	end_reader();
+	CHECK_EQ(*got, LARGE);
 }
 
 static void what_is_marked_is_completed(void)
@@ -258,10 +271,8 @@ static void send_large_unmarked(void)
 
 static void check_not_all_came(void)
 {
-	close(ends[1]);
-	CHECK_EQ(pthread_join(reader, NULL), 0);
-	CHECK(got < LARGE);
-	close(ends[0]);
+	end_reader();
+	CHECK(*got < LARGE);
 }
 
 static void what_is_not_marked_is_not_waited_for(void)
@@ -378,6 +389,9 @@ static void a_file_system_that_never_answers_does_not_keep_the_process(void)
 {
 	int64_t took;
 
+#ifdef WITH_ASAN
+	SKIP("the leak checker waits for the thread that is in it");
+#endif
 	share();
 	CHECK(mkdtemp(mount_point));
 	act = open_fuse;
