@@ -200,9 +200,9 @@ struct kport_count {
 struct kport_count kport_count(struct kport *kp);
 
 /*
- * Before a fork: nothing is posted by foreign threads until SHUT is false again. Context: T F.
+ * Before a fork: nothing is posted by foreign threads until NOW is false again. Context: T F.
  */
-void kport_shut(bool shut);
+void kport_shut(bool now);
 
 /* In the child: what kp_ops->forked() says, for KP and for what was posted to it. Context: K. */
 void kport_forked(struct kport *kp, struct ell_msg **orphans);

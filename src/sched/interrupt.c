@@ -173,7 +173,7 @@ static void interrupted(void *frame)
 	errno = error;
 }
 
-static bool is_on_alternate_stack(const void *context)
+static inline bool is_on_alternate_stack(const void *context)
 {
 	const stack_t *stack = &((const ucontext_t *)context)->uc_stack;
 	uintptr_t sp = arch_context_sp(context);
@@ -184,6 +184,7 @@ static bool is_on_alternate_stack(const void *context)
 bool interrupt_is_possible(const void *context)
 {
 #ifdef WITH_TSAN
+	(void)context;
 	return false;
 #else
 	return ell_critical_self.cr_depth == 0 && arch_lwp_or_null() && arch_thread() &&

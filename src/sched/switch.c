@@ -57,9 +57,7 @@ static inline __attribute__((always_inline)) void finish_previous(struct thread 
 	sanitizer_arrived();
 	if (!previous)
 		return;
-	if (LIKELY(previous->th_leave == LEAVE_YIELD && !runtime.rt_migrate))
-		runq_push(vcpu_self(), previous);
-	else if (UNLIKELY(previous->th_leave >= LEAVE_EXIT))
+	if (UNLIKELY(previous->th_leave >= LEAVE_EXIT))
 		sched_thread_gone(previous);
 	else if (previous->th_leave == LEAVE_PARK && park_settle(previous))
 		return;
