@@ -56,7 +56,7 @@ static void *compute(void *arg)
 static void a_thread_that_computes_is_interrupted(void)
 {
 	skip_with_tsan();
-	ell_thread other = start(compute, NULL);
+	ell_thread other = start_on((ell_vcpu() + 1) % ell_vcpus(), compute, NULL);
 
 	interrupt_work = work;
 	interrupt_and_wait(other, 1000);

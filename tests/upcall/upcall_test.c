@@ -48,7 +48,7 @@ static void a_thread_that_computes_runs_it_itself(void)
 {
 	skip_with_tsan();
 	ell_upcall up = ell_upcall_register(count, NULL, 0);
-	ell_thread other = start(compute, NULL);
+	ell_thread other = start_on((ell_vcpu() + 1) % ell_vcpus(), compute, NULL);
 
 	for (uint64_t i = 1; i <= 100; i++) {
 		CHECK_EQ(ell_upcall_dispatch(up, other), 0);
