@@ -46,7 +46,7 @@ static inline uintptr_t tls_of(const struct thread *th, const struct vcpu *vc)
 
 static inline void enter_thread(struct lwp *lw, struct thread *th)
 {
-	lw->lw_current = th;
+	store_relaxed(&lw->lw_current, th); /* others look whom they interrupt */
 	th->th_last = lw->lw_vcpu;
 	if (!th->th_tls)
 		*lw->lw_vcpu->vc_errno = th->th_errno;
@@ -78,7 +78,7 @@ static void leave_for_scheduler(struct lwp *lw, struct thread *th, uint32_t dept
 	struct thread *self = th;
 
 	tls_switch(tls_of(th, lw->lw_vcpu), lw->lw_tls);
-	lw->lw_current = NULL;
+	store_relaxed(&lw->lw_current, NULL);
 	sanitizer_leave_for_scheduler(th, lw);
 	th = arch_switch(&th->th_ctx, &lw->lw_ctx, th);
 	sched_finish_previous(th);
