@@ -165,13 +165,16 @@ static void complete(struct job *job, int64_t result, bool more)
 {
 	struct ring *rg = job->jb_ring;
 	struct completion *c = allocate(sizeof(*c));
+	bool is_full;
 
 	check_alive(job, "finishes a job");
 	world_note("kernel: %s %p gives %lld%s", op_table[job->jb_op].name, (void *)job->jb_message, (long long)result,
 		   more ? ", and more will come" : "");
 	*c = (struct completion){.job = job, .result = result, .more = more};
 	job->jb_done = !more;
-	queue_add(world_faults.wf_cq && rg->rg_cq.count >= world_faults.wf_cq ? &rg->rg_overflow : &rg->rg_cq, c);
+	/* As in the kernel, what comes after an overflow waits behind it. */
+	is_full = world_faults.wf_cq && rg->rg_cq.count >= world_faults.wf_cq;
+	queue_add(is_full || rg->rg_overflow.first ? &rg->rg_overflow : &rg->rg_cq, c);
 	world_wake(rg, 1);
 }
 
