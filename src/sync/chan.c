@@ -76,14 +76,28 @@ static bool has_end(const struct ell_chan *ch)
 	return load_relaxed(&ch->ch_closed);
 }
 
+static void count(size_t *counter)
+{
+	store_release(counter, load_relaxed(counter) + 1); /* ORD chan-2: pairs with ORD chan-1 */
+}
+
+/*
+ * The two counts are read one after the other, and both may go on meanwhile: the one that is read last may only have
+ * come nearer to a yes, or a channel that is never empty would seem to be. Who counts has seen what was counted before
+ * on the other side, through the port; so does who reads then.
+ */
 static bool has_value(const struct ell_chan *ch)
 {
-	return load_relaxed(&ch->ch_sent) != load_relaxed(&ch->ch_taken) || has_end(ch);
+	size_t taken = load_acquire(&ch->ch_taken); /* ORD chan-1: pairs with ORD chan-2 */
+
+	return load_relaxed(&ch->ch_sent) != taken || has_end(ch);
 }
 
 static bool has_room(const struct ell_chan *ch)
 {
-	return load_relaxed(&ch->ch_sent) - load_relaxed(&ch->ch_taken) != ch->ch_count || has_end(ch);
+	size_t sent = load_acquire(&ch->ch_sent); /* ORD chan-1: pairs with ORD chan-2 */
+
+	return sent - load_relaxed(&ch->ch_taken) != ch->ch_count || has_end(ch);
 }
 
 EXPORT int ell_chan_send_until(struct ell_chan *ch, const void *value, ell_time until)
@@ -104,7 +118,7 @@ EXPORT int ell_chan_send_until(struct ell_chan *ch, const void *value, ell_time 
 	} else {
 		memcpy(m->ms_addr, value, ch->ch_size);
 		rc = -ell_port_put(&ch->ch_full, m);
-		count_up(&ch->ch_sent, 1u);
+		count(&ch->ch_sent);
 	}
 	ell_mutex_unlock(&ch->ch_send);
 	return rc;
@@ -133,7 +147,7 @@ EXPORT int ell_chan_recv_until(struct ell_chan *ch, void *value, ell_time until)
 		rc = EPIPE;
 	} else {
 		memcpy(value, m->ms_addr, ch->ch_size);
-		count_up(&ch->ch_taken, 1u);
+		count(&ch->ch_taken);
 		ell_msg_reply(m, 0);
 	}
 	ell_mutex_unlock(&ch->ch_recv);
