@@ -98,7 +98,8 @@ static inline void runq_prefetch(const struct vcpu *vc)
 		if (head == vc->vc_tail)
 			return;
 		th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
-		__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
+		if (th->th_tls)
+			__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
 	}
 	sp = load_relaxed(&th->th_ctx.cx_sp);
 	for (unsigned line = 0; line < RUNQ_PREFETCH_LINES; line++)

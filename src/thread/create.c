@@ -52,6 +52,18 @@ void thread_name_copy(struct thread *th, const char *name)
 		store_relaxed(&th->th_name_words[i], words[i]);
 }
 
+/* As thread_name_copy(th, "thread"), which would be a twentieth of a create. */
+static void name_default(struct thread *th)
+{
+	static const union {
+		char name[ELL_NAME_MAX];
+		uint64_t words[ELL_NAME_MAX / 8];
+	} unnamed = {.name = "thread"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(unnamed.words); i++)
+		store_relaxed(&th->th_name_words[i], unnamed.words[i]);
+}
+
 /* The first function of each thread. */
 static void thread_main(void *previous)
 {
@@ -141,7 +153,10 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 	th->th_fn = fn;
 	th->th_arg = arg;
 	store_relaxed(&th->th_join, join_word(th->th_id, attr->detached ? JOIN_DETACHED : JOIN_POSSIBLE));
-	thread_name_copy(th, attr->name ? attr->name : "thread");
+	if (attr->name)
+		thread_name_copy(th, attr->name);
+	else
+		name_default(th);
 	if (th->th_tls)
 		tls_guard(th->th_tls);
 	arch_context_make(&th->th_ctx, stack_top(th), thread_main);
