@@ -86,7 +86,7 @@ struct ell_msg {
 	struct ell_msg *ms_next; /* in a port, or in what waits for a ring */
 	uint32_t ms_work;	 /* how far a revoke has come */
 	int32_t ms_fd;
-	void *ms_home; /* the LWP or the vCPU that works on it */
+	struct ell_msg *ms_prev; /* in the list of what a port's receiver has collected */
 
 	/* The other arguments. */
 	int32_t ms_fd2;
@@ -96,7 +96,7 @@ struct ell_msg {
 	uint64_t ms_len;
 	uint64_t ms_off;
 
-	struct ell_msg *ms_prev; /* in the list of what a port's receiver has collected */
+	void *ms_home;		 /* the LWP or the vCPU that works on it */
 	struct ell_msg *ms_link; /* in the list of what is to be revoked */
 	uint64_t ms_scratch[4];	 /* a timer's place in the wheel; the stage of an operation of several steps */
 };

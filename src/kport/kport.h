@@ -149,16 +149,16 @@ static inline void kport_send_here(struct kport *kp, struct ell_msg *m)
 }
 
 /*
- * The kernel has M now, and has it no more. Those that may take for ever stand in a list, so that the end of the
- * process knows of each. Context: T V, on the LWP of KP.
+ * The kernel has M, which is of CLASS, now; and has it no more. Those that may take for ever stand in a list, so that the
+ * end of the process knows of each. Context: T V, on the LWP of KP.
  */
-static inline void kport_has(struct kport *kp, struct ell_msg *m)
+static inline void kport_has(struct kport *kp, struct ell_msg *m, enum op_class class)
 {
 	store_relaxed(&kp->kp_outstanding, kp->kp_outstanding + 1);
 	m->ms_mark |= MARK_IN_KERNEL;
 	if (UNLIKELY(m->ms_drain))
 		store_relaxed(&kp->kp_drains, kp->kp_drains + 1);
-	if (op_table[m->ms_op].class != OP_LONG)
+	if (class != OP_LONG)
 		return;
 	kp->kp_long_count++;
 	m->ms_prev = NULL;
@@ -168,13 +168,13 @@ static inline void kport_has(struct kport *kp, struct ell_msg *m)
 	kp->kp_long = m;
 }
 
-static inline void kport_has_not(struct kport *kp, struct ell_msg *m)
+static inline void kport_has_not(struct kport *kp, struct ell_msg *m, enum op_class class)
 {
 	store_relaxed(&kp->kp_outstanding, kp->kp_outstanding - 1);
 	m->ms_mark &= (uint16_t)~MARK_IN_KERNEL;
 	if (UNLIKELY(m->ms_drain))
 		store_relaxed(&kp->kp_drains, kp->kp_drains - 1);
-	if (op_table[m->ms_op].class != OP_LONG)
+	if (class != OP_LONG)
 		return;
 	kp->kp_long_count--;
 	if (m->ms_prev)

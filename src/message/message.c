@@ -128,7 +128,7 @@ void message_reply(struct ell_msg *m, int64_t result)
 		message_above.unpark(old >> MESSAGE_STATE_BITS);
 }
 
-struct ell_port *message_finish_to(struct ell_msg *m, int64_t result)
+struct ell_port *message_finish_slowly(struct ell_msg *m, int64_t result)
 {
 	uint64_t old = load_relaxed(&m->ms_state);
 
@@ -137,9 +137,7 @@ struct ell_port *message_finish_to(struct ell_msg *m, int64_t result)
 		struct ell_port *port = m->ms_port;
 
 		/* ORD message-2: pairs with ORD message-1 in message.h */
-		if (port && old == MESSAGE_SHORT)
-			store_release(&m->ms_state, MESSAGE_REPLIED);
-		else if (!cas_acq_rel(&m->ms_state, &old, MESSAGE_REPLIED))
+		if (!cas_acq_rel(&m->ms_state, &old, MESSAGE_REPLIED))
 			continue;
 		if (!port && old >> MESSAGE_STATE_BITS)
 			message_above.unpark(old >> MESSAGE_STATE_BITS);

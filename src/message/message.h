@@ -112,7 +112,18 @@ void message_finish(struct ell_msg *m, int64_t result);
  * The same, but a message with a reply port is left to the caller to put there: the port, or NULL if nothing is left to
  * do.
  */
-struct ell_port *message_finish_to(struct ell_msg *m, int64_t result);
+struct ell_port *message_finish_slowly(struct ell_msg *m, int64_t result);
+
+static inline struct ell_port *message_finish_to(struct ell_msg *m, int64_t result)
+{
+	struct ell_port *port = m->ms_port;
+
+	if (UNLIKELY(!port || load_relaxed(&m->ms_state) != MESSAGE_SHORT))
+		return message_finish_slowly(m, result);
+	m->ms_result = result;
+	store_release(&m->ms_state, MESSAGE_REPLIED); /* ORD message-2: pairs with ORD message-1 */
+	return port;
+}
 
 /*
  * The revoke of M has reached the kernel port: true, and it is to be stopped, message_finish() is still to come; or

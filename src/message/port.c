@@ -224,8 +224,7 @@ struct ell_msg *port_take(struct ell_port *port)
 
 	guard_enter();
 	while (!m && (port->pt_first || collect(port))) {
-		m = port->pt_first;
-		unlink_collected(port, m);
+		m = port_unlink_first(port);
 		if (message_state(m) == MESSAGE_REPLIED)
 			message_taken(m);
 		else if (!receive_request(m))

@@ -58,22 +58,23 @@ void sched_expire(uint64_t what)
 		message_finish((struct ell_msg *)(uintptr_t)what, 0);
 }
 
+static enum message_state state_of(const struct op *row)
+{
+	return row->class == OP_SHORT ? MESSAGE_SHORT : MESSAGE_SENT;
+}
+
 /* For who has no ring, or must not use it. */
-static void send_elsewhere(struct ell_msg *m, enum message_state state)
+NOINLINE static void send_elsewhere(struct ell_msg *m, const struct op *row)
 {
 	struct kport *first = vcpu_kport(&runtime.rt_vcpus[0]);
 
-	message_to_sent(m, state, first);
+	message_to_sent(m, state_of(row), first);
 	kport_send(first, m);
 }
 
-static int send_guarded(struct ell_msg *m)
+/* What the kernel port of the LWP does not get. */
+NOINLINE static void send_another_way(struct ell_msg *m, const struct op *row, struct lwp *lw, int error)
 {
-	const struct op *row = &op_table[m->ms_op];
-	struct lwp *lw = arch_lwp_or_null();
-	enum message_state state = row->class == OP_SHORT ? MESSAGE_SHORT : MESSAGE_SENT;
-	int error = row->check ? row->check(m) : 0;
-
 	if (UNLIKELY(error)) {
 		message_refuse(m, error);
 	} else if (row->class == OP_TIME) {
@@ -82,31 +83,36 @@ static int send_guarded(struct ell_msg *m)
 		send_timer(m, lw);
 		if (LIKELY(lw != NULL))
 			inside_leave(lw);
-	} else if (UNLIKELY(!kport_can((enum ell_op)m->ms_op))) {
-		helper_send(m, state);
-	} else if (LIKELY(lw != NULL)) {
-		inside_enter(lw);
-		if (LIKELY(lw->lw_vcpu != NULL)) {
-			message_to_sent(m, state, lw->lw_kport);
-			kport_send_here(lw->lw_kport, m);
-		} else {
-			send_elsewhere(m, state);
-		}
-		inside_leave(lw);
+	} else if (!kport_can((enum ell_op)m->ms_op)) {
+		helper_send(m, state_of(row));
 	} else {
-		send_elsewhere(m, state);
+		send_elsewhere(m, row);
 	}
-	return 0;
 }
 
 static int send(struct ell_msg *m)
 {
+	const struct op *row = &op_table[m->ms_op];
+	struct lwp *lw;
 	int error;
 
 	guard_enter();
-	error = send_guarded(m);
+	lw = arch_lwp_or_null();
+	error = row->check ? row->check(m) : 0;
+	if (LIKELY(lw && !error && row->class != OP_TIME && kport_can((enum ell_op)m->ms_op))) {
+		inside_enter(lw);
+		if (LIKELY(lw->lw_vcpu != NULL)) {
+			message_to_sent(m, state_of(row), lw->lw_kport);
+			kport_send_here(lw->lw_kport, m);
+		} else {
+			send_elsewhere(m, row);
+		}
+		inside_leave(lw);
+	} else {
+		send_another_way(m, row, lw, error);
+	}
 	guard_leave();
-	return error;
+	return 0;
 }
 
 static void revoke(struct ell_msg *m)

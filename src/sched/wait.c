@@ -166,8 +166,10 @@ static ell_thread receiver(void)
 
 EXPORT struct ell_msg *ell_port_get(struct ell_port *port)
 {
-	struct ell_msg *m;
+	struct ell_msg *m = port_take_ready(port);
 
+	if (m)
+		return m;
 	port_enter(port, receiver());
 	m = port_take(port);
 	if (!m) {
@@ -222,12 +224,9 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 
 EXPORT struct ell_msg *ell_port_wait(struct ell_port *port, ell_time until)
 {
-	struct ell_msg *m;
+	struct ell_msg *m = port_take_ready(port);
 
-	port_enter(port, thread_current()->th_id);
-	m = port_take(port);
-	port_leave(port);
-	if (m)
+	if (LIKELY(m != NULL))
 		return m;
 	return ell_port_wait_any(&port, 1, until, NULL);
 }

@@ -228,7 +228,7 @@ static void submit(struct ring *rg, struct ell_msg *m)
 			world_fail("message %p is submitted twice", (void *)m);
 	}
 	jobs = job;
-	kport_has(&rg->rg_kport, m);
+	kport_has(&rg->rg_kport, m, op_table[m->ms_op].class);
 	job->jb_actor = world_spawn(op_table[m->ms_op].name, ACTOR_KERNEL, world_now() + latency(), job_main, job);
 }
 
@@ -348,7 +348,7 @@ static void act(struct ring *rg, struct completion *c)
 
 	check_alive(c->job, "has a completion");
 	if (!more) {
-		kport_has_not(&rg->rg_kport, m);
+		kport_has_not(&rg->rg_kport, m, op_table[m->ms_op].class);
 		job_free(c->job);
 	}
 	free(c);

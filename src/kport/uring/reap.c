@@ -56,7 +56,7 @@ static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, i
 		kport_above.event(m, res);
 		return;
 	}
-	kport_has_not(&ur->ur_kport, m);
+	kport_has_not(&ur->ur_kport, m, row->class);
 	if (row->step && row->step(m, &result, ell_msg_revoked(m))) {
 		submit_send(&ur->ur_kport, m);
 		return;

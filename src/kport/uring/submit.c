@@ -65,9 +65,11 @@ static inline struct io_uring_sqe *get_sqe(struct uring *ur)
 
 static void fill(struct uring *ur, struct io_uring_sqe *sqe, struct ell_msg *m)
 {
-	op_table[m->ms_op].prep(sqe, m);
+	const struct op *row = &op_table[m->ms_op];
+
+	row->prep(sqe, m);
 	sqe->user_data = user_data(m);
-	kport_has(&ur->ur_kport, m);
+	kport_has(&ur->ur_kport, m, row->class);
 	ur->ur_messages++;
 }
 
