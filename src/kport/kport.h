@@ -149,8 +149,8 @@ static inline void kport_send_here(struct kport *kp, struct ell_msg *m)
 }
 
 /*
- * The kernel has M, which is of CLASS, now; and has it no more. Those that may take for ever stand in a list, so that the
- * end of the process knows of each. Context: T V, on the LWP of KP.
+ * The kernel has M, which is of CLASS, now; and has it no more. Those that may take for ever stand in a list, so that
+ * the end of the process knows of each. Context: T V, on the LWP of KP.
  */
 static inline void kport_has(struct kport *kp, struct ell_msg *m, enum op_class class)
 {
