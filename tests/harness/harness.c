@@ -64,6 +64,16 @@ enum { BUILD_PATIENCE = 4 };
 enum { BUILD_PATIENCE = 1 };
 #endif
 
+#ifdef WITH_TSAN
+const char *__tsan_default_options(void);
+
+/* Else each process would sleep for a second before it ends. */
+const char *__tsan_default_options(void)
+{
+	return "second_deadlock_stack=1:atexit_sleep_ms=50";
+}
+#endif
+
 /*
  * Inside a case
  */

