@@ -228,7 +228,7 @@ static bool end_sleep(park_ticket ticket, enum park_state state, enum ready_wher
 			/* ORD park-4: pairs with ORD park-3 */
 			if (!cas_acq_rel(&th->th_wait, &wait, (wait & ~STATE_MASK) | state))
 				break;
-			if (th->th_kind == THREAD_FOREIGN)
+			if (load_relaxed(&th->th_kind) == THREAD_FOREIGN)
 				sys.futex(futex_of(th), FUTEX_WAKE_PRIVATE, 1, NULL, 0);
 			else
 				sched_ready(th, where);

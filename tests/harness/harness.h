@@ -72,6 +72,10 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 #define CHECK(cond) ((cond) ? (void)0 : harness_fail(__FILE__, __LINE__, "%s", #cond))
 #define CHECK_EQ(a, b) harness_equal(__FILE__, __LINE__, #a, (int64_t)(a), #b, (int64_t)(b))
 #define CHECK_STR(a, b) harness_equal_str(__FILE__, __LINE__, #a, (a), #b, (b))
+/* Did that happen which a race may or may not bring? If not the whole case is run again, HARNESS_TRIES times at most. */
+#define CHECK_CAME(cond) ((cond) ? (void)0 : harness_missed(__FILE__, __LINE__, #cond))
+#define HARNESS_TRIES 10
+
 #define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* What this machine lacks for the case. */
@@ -90,6 +94,7 @@ uint64_t harness_seed(void);
 bool harness_emulated(void);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
+void harness_missed(const char *file, int line, const char *what) __attribute__((noreturn));
 void harness_skip(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
 void harness_note(const char *fmt, ...) PRINTF(1, 2);
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb);

@@ -61,6 +61,21 @@ static void dying_silently(void)
 	abort();
 }
 
+/* A child's memory is its own, a file position is not. */
+static int throws = -1;
+
+static void lucky_at_last(void)
+{
+	char byte;
+
+	CHECK_CAME(read(throws, &byte, 1) == 1 && lseek(throws, 0, SEEK_CUR) == 3);
+}
+
+static void never_lucky(void)
+{
+	CHECK_CAME(throws == -2);
+}
+
 static void lacking(void)
 {
 	SKIP("no %s here", "dragonfly");
@@ -78,8 +93,11 @@ static int run_bad_cases(int argc, char **argv)
 		HARNESS_CASE(surviving, HARNESS_DIES("famous last words")),
 		HARNESS_CASE(dying_silently, HARNESS_DIES("famous last words")),
 		HARNESS_CASE(lacking),
+		HARNESS_CASE(lucky_at_last),
+		HARNESS_CASE(never_lucky),
 	};
 
+	throws = open("/proc/self/exe", O_RDONLY);
 	return harness_run("bad", cases, ARRAY_SIZE(cases), argc, argv);
 }
 
@@ -156,6 +174,12 @@ static void a_skip_is_counted_with_its_reason(void)
 	expect_line("lacking", "SKIP bad.lacking: no dragonfly here\nbad: 0 passed, 0 failed, 1 skipped", 0);
 }
 
+static void what_a_race_did_not_bring_may_come_at_another_try(void)
+{
+	expect_line("lucky_at_last", "bad: 1 passed, 0 failed, 0 skipped", 0);
+	expect_line("never_lucky", "throws == -2, 10 times", 1);
+}
+
 static void an_unknown_case_is_an_error(void)
 {
 	expect_line("nonsense", "no such case", 1);
@@ -179,6 +203,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_case_that_should_die_must),
 		HARNESS_CASE(a_case_that_should_die_must_say_why),
 		HARNESS_CASE(a_skip_is_counted_with_its_reason),
+		HARNESS_CASE(what_a_race_did_not_bring_may_come_at_another_try),
 		HARNESS_CASE(an_unknown_case_is_an_error),
 		HARNESS_CASE(dying_as_expected_passes, HARNESS_DIES("famous last words")),
 	};

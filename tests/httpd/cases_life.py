@@ -155,7 +155,7 @@ def stop_with_nothing_to_do(t):
 
 def stop_by_interrupt(t):
     with t.start() as server:
-        server.process.send_signal(2)
+        server.signal(2)
         assert server.process.wait(10) == 0
 
 
@@ -179,7 +179,7 @@ def stop_within_a_transfer(t):
         c = server.connect(receive=65536)
         c.send(c.request('/large'))
         length = int(c.head()['content-length'])
-        server.process.send_signal(15)
+        server.signal(15)
         until('the listener to be closed', lambda: refused(server.port))
         assert server.process.poll() is None
         assert receive_all(c, length) == t.site.large_sha256

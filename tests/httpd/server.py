@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 SUBJECTS = {    # the program's place in the build directory, and whether it has time-outs
@@ -33,6 +34,8 @@ class Server:
 
     def __init__(self, build, subject, root, *options, limit=None):
         program = os.path.join(build, SUBJECTS[subject][0])
+        with open(program, 'rb') as file:
+            self.sanitized = b'__tsan_init' in file.read()
         command = [program, '--port', '0', *options, root]
         if limit:
             command = ['prlimit', f'--nofile={limit}', *command]
@@ -52,10 +55,16 @@ class Server:
             self.process.kill()
         self.process.communicate()
 
+    def signal(self, number):
+        """A thread sanitizer keeps a signal for later that comes right before a system call: it gets another one."""
+        self.process.send_signal(number)
+        if self.sanitized:
+            threading.Timer(1, lambda: self.process.poll() is None and self.process.send_signal(number)).start()
+
     def stop(self, patience=PATIENCE):
         """SIGTERM; it must end well. What it printed last, and how long it took."""
         start = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         out, err = self.process.communicate(timeout=patience)
         assert self.process.returncode == 0, f'exit status {self.process.returncode}: {err[-2000:]}'
         assert not err, f'said: {err[-2000:]}'

@@ -534,7 +534,7 @@ static void an_upcall_may_get_send_revoke_reply_and_unpark(void)
 	while (load_acquire(&machine.replied) < IN_ALL)
 		ell_park();
 	CHECK_EQ(machine.sent, IN_ALL);
-	CHECK(load_relaxed(&machine.revoked) > 0);
+	CHECK_CAME(load_relaxed(&machine.revoked) > 0);
 
 	request(&port, &machine.request, NULL, 0);
 	CHECK_EQ(ell_msg_wait(&machine.request, ELL_FOREVER), 0);

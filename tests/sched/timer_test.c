@@ -300,10 +300,12 @@ static void *start_and_stop(void *arg)
 		struct racer *r = &racers[me][i % EACH];
 		unsigned before = load_acquire(&r->calls);
 
-		timer_start(&wheel, &r->timer, ell_after(random_below(&own, 100000)), me * EACH + i % EACH);
+		/* Now and then one that is stopped for sure, and one that is called. */
+		timer_start(&wheel, &r->timer, ell_after(i % 16 == 1 ? 3600 * ELL_SEC : random_below(&own, 100000)),
+			    me * EACH + i % EACH);
 		for (unsigned spin = random_below(&own, 2000); spin > 0; spin--)
 			__asm__ volatile("");
-		if (timer_stop(&wheel, &r->timer)) {
+		if (i % 16 != 0 && timer_stop(&wheel, &r->timer)) {
 			CHECK_EQ(load_acquire(&r->calls), before);
 			continue;
 		}

@@ -180,7 +180,7 @@ static void run_the_bank(void)
 	     (unsigned long long)audits);
 	CHECK_EQ(count_money(), ACCOUNTS * BALANCE);
 	CHECK_EQ(moved + refused, (uint64_t)CUSTOMERS * TRANSFERS);
-	CHECK(moved > 0 && refused > 0 && audits > 0);
+	CHECK_CAME(moved > 0 && refused > 0 && audits > 0);
 	for (unsigned i = 0; i < ACCOUNTS; i++) {
 		CHECK_EQ(ell_cond_finish(&accounts[i].deposited), 0);
 		CHECK_EQ(ell_mutex_finish(&accounts[i].mutex), 0);

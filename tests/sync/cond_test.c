@@ -448,7 +448,7 @@ static void race_deadlines(void)
 	CHECK_EQ(made, UNITS);
 	CHECK_EQ(taken, UNITS);
 	CHECK_EQ(units, 0);
-	CHECK(in_time > 0 && too_late > 0);
+	CHECK_CAME(in_time > 0 && too_late > 0);
 	CHECK_EQ(ell_cond_finish(&cond), 0);
 	CHECK_EQ(ell_mutex_finish(&mutex), 0);
 }

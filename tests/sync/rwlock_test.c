@@ -291,7 +291,7 @@ static void race(void)
 	CHECK_EQ(left, wrote_it);
 	CHECK_EQ(right, wrote_it);
 	CHECK_EQ(read_it + wrote_it + gave_up, ROUNDS);
-	CHECK(read_it > 0 && wrote_it > 0 && gave_up > 0);
+	CHECK_CAME(read_it > 0 && wrote_it > 0 && gave_up > 0);
 	CHECK_EQ(rwlock.rw_state, 0);
 	CHECK_EQ(WAITERS(rwlock.rw_waiters), 0);
 }

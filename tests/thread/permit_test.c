@@ -189,7 +189,7 @@ static void play_with(bool foreign, bool impatient, unsigned turns)
 		join(threads[1]);
 	CHECK_EQ(turn, 2 * turns);
 	if (impatient)
-		CHECK(players[0].late + players[1].late > 0);
+		CHECK_CAME(players[0].late + players[1].late > 0);
 }
 
 static void two_threads_wake_each_other(void)
