@@ -72,7 +72,7 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 #define CHECK(cond) ((cond) ? (void)0 : harness_fail(__FILE__, __LINE__, "%s", #cond))
 #define CHECK_EQ(a, b) harness_equal(__FILE__, __LINE__, #a, (int64_t)(a), #b, (int64_t)(b))
 #define CHECK_STR(a, b) harness_equal_str(__FILE__, __LINE__, #a, (a), #b, (b))
-/* Did that happen which a race may or may not bring? If not the whole case is run again, HARNESS_TRIES times at most. */
+/* Did that happen which a race may or may not bring? If not the case is run again, HARNESS_TRIES times in all. */
 #define CHECK_CAME(cond) ((cond) ? (void)0 : harness_missed(__FILE__, __LINE__, #cond))
 #define HARNESS_TRIES 10
 
