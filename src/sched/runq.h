@@ -6,7 +6,7 @@
 #include "base/atomic.h"
 #include "sched/vcpu.h"
 
-enum { RUNQ_IN_A_ROW_MAX = 64, RUNQ_PREFETCH_LINES = 12 };
+enum { RUNQ_IN_A_ROW_MAX = 64, RUNQ_PREFETCH_LINES = 12, RUNQ_PREFETCH_BELOW = 6 };
 
 /* The part of the queue that thieves may take from. Context: T V, on VC. */
 void runq_ring_push(struct vcpu *vc, struct thread *th);
@@ -92,6 +92,7 @@ static inline void runq_prefetch(const struct vcpu *vc)
 {
 	uint32_t head = load_relaxed(&vc->vc_head);
 	const struct thread *th = vc->vc_own_first;
+	int line = 0;
 	const char *sp;
 
 	if (!th) {
@@ -100,9 +101,11 @@ static inline void runq_prefetch(const struct vcpu *vc)
 		th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
 		if (th->th_tls)
 			__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
+		/* It may be new: then its frames will lie below. */
+		line = -RUNQ_PREFETCH_BELOW;
 	}
 	sp = load_relaxed(&th->th_ctx.cx_sp);
-	for (unsigned line = 0; line < RUNQ_PREFETCH_LINES; line++)
+	for (; line < RUNQ_PREFETCH_LINES; line++)
 		__builtin_prefetch(sp + line * CACHE_LINE, 1);
 	__builtin_prefetch((const char *)th + CACHE_LINE, 1);
 	__builtin_prefetch((const char *)th + 2 * CACHE_LINE, 1);

@@ -60,9 +60,12 @@ struct thread {
 	uint32_t th_held;	/* of a foreign thread: as lw_held */
 	pid_t th_tid;		/* of a foreign thread */
 	bool th_futex;		/* a foreign thread is asleep on its futex, or about to: itself */
+	bool th_open;		/* an upcall may run in its sleep; itself, before it leaves */
 	uint64_t th_calls;	/* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
-	ell_thread th_id;	/* 0: nobody's */
-	uint64_t th_uses;	/* how often the descriptor was taken */
+	uint32_t th_running_count; /* of th_running: itself */
+	uint32_t th_outer_count;   /* of th_outer: changed with its lock, read without, too */
+	ell_thread th_id;	   /* 0: nobody's */
+	uint64_t th_uses;	   /* how often the descriptor was taken */
 
 	ell_time th_until;	/* the deadline of its sleep, or ELL_FOREVER: itself; read when th_timer is due */
 	struct wheel *th_wheel; /* where th_timer was armed last, or NULL: itself */
@@ -74,15 +77,6 @@ struct thread {
 	void *th_arg;
 	void *th_result;
 
-	/* Sleeps in which an upcall runs, from the outermost on: see sched/park.c. */
-	uint32_t th_outer_lock;
-	uint32_t th_outer_count; /* also read without the lock */
-	uint64_t th_outer[THREAD_OUTER_MAX];
-	const char *th_outer_at[THREAD_OUTER_MAX];	 /* on the stack */
-	bool th_open;					 /* an upcall may run in its sleep; itself, before it leaves */
-	struct thread_call th_running[THREAD_CALLS_MAX]; /* upcalls that run on it, the outermost first: itself */
-	uint32_t th_running_count;
-
 	char *th_stack_low; /* the stack, without guard */
 	char *th_stack_high;
 	void *th_fiber; /* for the sanitizers */
@@ -90,6 +84,12 @@ struct thread {
 		char th_name[ELL_NAME_MAX];
 		uint64_t th_name_words[ELL_NAME_MAX / 8]; /* others read it while it may change */
 	};
+
+	/* Last, for few threads touch this. Sleeps in which an upcall runs, from the outermost on: see sched/park.c. */
+	uint32_t th_outer_lock;
+	uint64_t th_outer[THREAD_OUTER_MAX];
+	const char *th_outer_at[THREAD_OUTER_MAX];	 /* on the stack */
+	struct thread_call th_running[THREAD_CALLS_MAX]; /* upcalls that run on it, the outermost first: itself */
 };
 
 /* Ids and tickets end with the index. */
