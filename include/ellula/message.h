@@ -63,6 +63,7 @@ enum ell_op {
 	ELL_OP_POLL,
 	ELL_OP_TIMER,
 	ELL_OP_WAITID,
+	ELL_OP_CALL,
 	ELL_OP_WATCH, /* the library's own: reports what happens to a descriptor */
 	ELL_OP_COUNT
 };

@@ -45,6 +45,13 @@ struct statx;
 void ell_msg_nop(struct ell_msg *m);
 
 /*
+ * FN(ARG) on a helper LWP, which it may block as it likes: the result is what FN returns. FN is a foreign kernel thread
+ * to the library, and takes no signals. Once it has begun it is not interrupted by a revoke. -EFAULT: FN is NULL;
+ * -EAGAIN: no more kernel threads, and FN was not called. See also ell_offload().
+ */
+void ell_msg_call(struct ell_msg *m, int64_t (*fn)(void *arg), void *arg);
+
+/*
  * A request to a port of the program's: only for ell_port_put(). CODE is in ms_opflags, DATA in ms_addr; the receiver
  * reads both there, and sender and receiver may use ms_fd, ms_fd2, ms_addr2, ms_len and ms_off as they like. The
  * result is what the receiver replies with.

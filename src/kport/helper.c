@@ -22,7 +22,8 @@
  * Whatever the signal finds, the helper looks after 2 or is in the kernel at 3: the call ends. Its result counts if it
  * has one, else the message was revoked; and the reply comes after the call, so nobody touches a buffer after it. A
  * signal that comes late, when the helper has another message already, finds h_revoked to be 0: the call begins again.
- * What cannot be interrupted (a disk, a file system that hangs) ends as it would have: a revoke is a request.
+ * What cannot be interrupted (a disk, a file system that hangs) ends as it would have: a revoke is a request. So does a
+ * function of the program's (ELL_OP_CALL), which is never interrupted.
  *
  * Helpers block all signals but that one, which is the highest real-time signal that nobody had a handler for when the
  * first helper was made. If there is none, revokes wait.
@@ -64,6 +65,7 @@ struct helper {
 	pid_t h_tid;
 	uint32_t h_revoked; /* its message is: read without the lock, too */
 	bool h_may_end;	    /* has one that the end of the process does not wait for */
+	bool h_deaf;	    /* runs a function of the program's, which knows nothing of such an interruption */
 };
 
 static struct {
@@ -210,6 +212,7 @@ static void run_locked(struct helper *self, struct ell_msg *m)
 
 	m->ms_scratch[HELPER] = (uintptr_t)self;
 	self->h_may_end = !must;
+	self->h_deaf = m->ms_op == ELL_OP_CALL;
 	helpers.in_long += is_long;
 	run_begins_locked(m);
 	grow = grow_locked();
@@ -360,6 +363,8 @@ void helper_take(struct ell_msg *m)
 /* Ends the system call of H. */
 static void interrupt_locked(struct helper *h)
 {
+	if (h->h_deaf)
+		return;
 	store_relaxed(&h->h_revoked, 1);
 	if (interrupt_signal)
 		sys.tgkill(sys.getpid(), h->h_tid, interrupt_signal);

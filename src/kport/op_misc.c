@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* op_misc.c - nothing, and what only a port of the program's understands */
+/* op_misc.c - nothing, a function of the program's, and what only a port of the program's understands */
 #include <ellula/ops.h>
+#include <errno.h>
 #include <liburing.h>
 
 #include "base/compiler.h"
@@ -29,6 +30,23 @@ int64_t op_nop_run(struct ell_msg *m)
 {
 	(void)m;
 	return 0;
+}
+
+EXPORT void ell_msg_call(struct ell_msg *m, int64_t (*fn)(void *arg), void *arg)
+{
+	message_prep(m, ELL_OP_CALL);
+	m->ms_off = (uint64_t)(uintptr_t)fn;
+	m->ms_addr = arg;
+}
+
+int op_call_check(const struct ell_msg *m)
+{
+	return m->ms_off ? 0 : -EFAULT;
+}
+
+int64_t op_call_run(struct ell_msg *m)
+{
+	return ((int64_t(*)(void *))(uintptr_t)m->ms_off)(m->ms_addr);
 }
 
 int64_t op_nop_attempt(struct ell_msg *m, bool again)

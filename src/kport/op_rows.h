@@ -171,5 +171,7 @@ OP_RUN(waitid);
 OP_PREP(nop);
 OP_RUN(nop);
 OP_ATTEMPT(nop);
+OP_CHECK(call);
+OP_RUN(call);
 
 #endif

@@ -72,5 +72,6 @@ const struct op op_table[ELL_OP_COUNT] = {
 	[ELL_OP_POLL] = {"poll", OP_LONG, TRY(IORING_OP_POLL_ADD, poll), CHECK(poll)},
 	[ELL_OP_TIMER] = {"timer", OP_TIME, .uring = -1, CHECK(timer)},
 	[ELL_OP_WAITID] = {"waitid", OP_LONG, BOTH(OP_URING_WAITID, waitid)},
+	[ELL_OP_CALL] = {"call", OP_LONG, .uring = -1, .run = op_call_run, CHECK(call)},
 	[ELL_OP_WATCH] = {"watch", OP_LONG, .uring = IORING_OP_POLL_ADD, .prep = op_watch_prep},
 };

@@ -106,6 +106,19 @@ bool handoff_has_spare(void)
 	return load_relaxed(&handoff.spares) != NULL;
 }
 
+void handoff_count(unsigned *spare, unsigned *away)
+{
+	*spare = *away = 0;
+	/* ORD lwps-1: pairs with ORD lwps-2 in sched/start.c */
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++)
+		*away += load_acquire(&runtime.rt_lwps[i].lw_asked) == HANDOFF_AWAY;
+	lock_acquire(&handoff.lock);
+	for (const struct lwp *lw = handoff.spares; lw; lw = lw->lw_next)
+		++*spare;
+	lock_release(&handoff.lock);
+	*away = *away > *spare ? *away - *spare : 0;
+}
+
 void handoff_forked(void)
 {
 	handoff.lock = 0;

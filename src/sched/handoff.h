@@ -26,6 +26,9 @@ bool handoff_probe(void);
 /* Is there a spare LWP? Context: any. */
 bool handoff_has_spare(void);
 
+/* How many LWPs are spare, and how many run a thread without vCPU; in passing. Context: any but S. */
+void handoff_count(unsigned *spare, unsigned *away);
+
 /* LW, which is in scheduler context and has no vCPU, waits until it is given one, or the runtime ends. Context: V. */
 void handoff_wait(struct lwp *lw);
 

@@ -25,6 +25,9 @@
  *
  * It sleeps on an eventfd, its bell. The kernel ports of LWPs that are away ring it, too.
  *
+ * A thread may say that it will block (ell_blocking_enter()). Then it gives its vCPU away itself; where that was not
+ * possible, or it has got another one since, the vCPU is taken at once.
+ *
  * Spare LWPs are made here, one ahead of the need.
  */
 #include "sched/monitor.h"
@@ -65,6 +68,7 @@ static struct {
 	bool runs;
 	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
+	uint32_t wanted;       /* 1: somebody has said that a spare LWP will be of use */
 	uint32_t making;       /* 1: an LWP is being made */
 	ell_time no_lwp_until; /* there are enough, or one could not be made */
 	struct sight sights[VCPUS_MAX];
@@ -85,6 +89,12 @@ void monitor_wake(void)
 
 	if (cas_seq_cst(&monitor_sleeps, &sleeps, 0))
 		monitor_ring();
+}
+
+void monitor_want_spare(void)
+{
+	store_release(&monitor.wanted, 1);
+	monitor_ring();
 }
 
 void monitor_unblock(void)
@@ -207,6 +217,14 @@ static ell_time take(struct vcpu *vc, ell_time now)
 	return result == HANDOFF_NOBODY && load_relaxed(&monitor.making) ? SPARE_NS : SLICE_NS;
 }
 
+/* Does the thread on LW say that it will block? */
+static bool is_announced(const struct lwp *lw)
+{
+	const struct thread *th = load_relaxed(&lw->lw_current);
+
+	return th && load_relaxed(&th->th_blocking);
+}
+
 /* Looks at VC: how soon to look again. */
 static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
 {
@@ -214,6 +232,8 @@ static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
 	uint64_t count = load_relaxed(&vc->vc_switches) + load_relaxed(&vc->vc_rounds);
 	const struct lwp *lw = load_relaxed(&vc->vc_lwp);
 
+	if (!is_idle((unsigned)vc->vc_number) && is_announced(lw))
+		return take(vc, now);
 	if (count != s->count || lw != s->lwp || is_idle((unsigned)vc->vc_number)) {
 		*s = (struct sight){.count = count, .lwp = lw, .since = now};
 		return SLICE_NS;
@@ -257,6 +277,8 @@ static void *monitor_main(void *unused)
 		ell_time now = ell_now(), soon = SLICE_NS;
 		bool again;
 
+		if (xchg_acq_rel(&monitor.wanted, 0))
+			make_spare(now);
 		lock_acquire(&monitor.look);
 		for (unsigned i = 0; i < runtime.rt_count; i++) {
 			ell_time next = look_at(&runtime.rt_vcpus[i], now, tick);

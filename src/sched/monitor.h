@@ -27,6 +27,9 @@ void monitor_forked(void);
 /* There is something to look at. Context: any. */
 void monitor_ring(void);
 
+/* A thread will block its LWP, and there is no spare one, or no further one: see to that. Context: T. */
+void monitor_want_spare(void);
+
 /* An LWP that the monitor has asked for is there, or not (-errno). Context: F, V. */
 void monitor_spare_made(int error);
 

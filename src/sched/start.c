@@ -229,23 +229,20 @@ static int start_others(unsigned count)
 	return starting.error;
 }
 
-/* ELLULA_VCPUS, or what the process may use: 0 if the variable makes no sense. */
-static unsigned vcpus_wanted(void)
+/* The number in the environment variable NAME, DEFLT if there is none: 0 if it is not from 1 to MOST. */
+static unsigned wanted(const char *name, unsigned deflt, unsigned most)
 {
-	const char *text = getenv("ELLULA_VCPUS");
+	const char *text = getenv(name);
 	unsigned long n;
 	char *end;
 
-	if (!text || !*text) {
-		unsigned cpus = cpus_allowed();
-
-		return cpus < VCPUS_MAX ? cpus : VCPUS_MAX;
-	}
+	if (!text || !*text)
+		return deflt < most ? deflt : most;
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	/* To strtoul(), "-18446744073709551615" is 1. */
-	if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > VCPUS_MAX) {
-		complain("ELLULA_VCPUS=%s: a number from 1 to %d is wanted", text, VCPUS_MAX);
+	if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > most) {
+		complain("%s=%s: a number from 1 to %u is wanted", name, text, most);
 		return 0;
 	}
 	return (unsigned)n;
@@ -262,12 +259,12 @@ static void forget(void)
 	starting.error = 0;
 }
 
-static bool allocate(unsigned count)
+static bool allocate(unsigned count, unsigned lwps)
 {
 	ell_time now = ell_now();
 
 	runtime.rt_vcpus = aligned_alloc(CACHE_LINE, count * sizeof(struct vcpu));
-	runtime.rt_lwp_max = count + LWPS_SPARE_MAX;
+	runtime.rt_lwp_max = lwps > count ? lwps : count;
 	runtime.rt_lwps = aligned_alloc(CACHE_LINE, runtime.rt_lwp_max * sizeof(struct lwp));
 	if (!runtime.rt_vcpus || !runtime.rt_lwps) {
 		forget();
@@ -285,17 +282,18 @@ static bool allocate(unsigned count)
 
 int sched_start(struct lwp **self)
 {
-	unsigned count;
+	unsigned count, lwps;
 	int error;
 
 	if (runtime.rt_vcpus)
 		return -EALREADY;
 	arch_probe();
-	count = vcpus_wanted();
-	if (!count || kport_choose() < 0)
+	count = wanted("ELLULA_VCPUS", cpus_allowed(), VCPUS_MAX);
+	lwps = wanted("ELLULA_LWPS_MAX", count + LWPS_SPARE_MAX, VCPUS_MAX + LWPS_SPARE_MAX);
+	if (!count || !lwps || kport_choose() < 0)
 		return -EINVAL;
 	tls_probe();
-	if (!allocate(count))
+	if (!allocate(count, lwps))
 		return -ENOMEM;
 	kport_above.self = own_kport;
 	interrupt_start();

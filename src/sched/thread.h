@@ -60,6 +60,7 @@ struct thread {
 	uint32_t th_held;	/* of a foreign thread: as lw_held */
 	pid_t th_tid;		/* of a foreign thread */
 	bool th_futex;		/* a foreign thread is asleep on its futex, or about to: itself */
+	uint32_t th_blocking;	/* sections in which it may block its LWP: itself; the monitor reads it */
 	bool th_open;		/* an upcall may run in its sleep; itself, before it leaves */
 	uint64_t th_calls;	/* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
 	uint32_t th_running_count; /* of th_running: itself */

@@ -149,6 +149,7 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 	th->th_errno = 0;
 	store_relaxed(&th->th_calls, UINT64_C(0));
 	th->th_running_count = 0;
+	store_relaxed(&th->th_blocking, 0u);
 	th->th_outer_count = 0;
 	th->th_fn = fn;
 	th->th_arg = arg;
