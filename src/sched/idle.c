@@ -130,7 +130,7 @@ struct thread *sched_steal(struct vcpu *vc)
 		struct thread *th = victim == vc ? NULL : runq_steal(vc, victim, vc->vc_watching);
 
 		if (th) {
-			vc->vc_steals++;
+			count_up(&vc->vc_steals, 1);
 			return th;
 		}
 	}
@@ -184,7 +184,7 @@ void sched_idle(struct lwp *lw)
 	store_seq_cst(&kp->kp_sleep, KPORT_ASLEEP); /* ORD kport-1: pairs with ORD kport-2 in kport/kport.c */
 	set_idle(vc);
 	if (!has_work(lw)) {
-		vc->vc_sleeps++;
+		count_up(&vc->vc_sleeps, 1);
 		if (sched_idles)
 			sched_idles();
 		kp->kp_ops->sleep(kp, sleep_until(vc));

@@ -178,7 +178,7 @@ static struct thread *next_of_round(struct lwp *lw)
 	struct vcpu *vc = lw->lw_vcpu;
 	struct thread *th;
 
-	vc->vc_rounds++;
+	count_up(&vc->vc_rounds, 1);
 	if (timer_next(&vc->vc_wheel) != ELL_FOREVER)
 		timer_run(&vc->vc_wheel, ell_now(), sched_expire);
 	lw->lw_kport->kp_ops->flush(lw->lw_kport);
