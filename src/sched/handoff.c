@@ -76,6 +76,7 @@
 #include "sched/interrupt.h"
 #include "sched/monitor.h"
 #include "sched/sched.h"
+#include "sched/stall.h"
 #include "sys/sys.h"
 
 enum { KICK_WAIT_NS = 2000000, KICK_NAP_NS = 20000 };
@@ -277,6 +278,8 @@ static void on_kick(int number)
 	uint32_t wanted = KICK_WANTED;
 
 	(void)number;
+	if (lw)
+		stall_report_here(lw);
 	if (lw && cas_acq_rel(&lw->lw_kick, &wanted, KICK_RUNS)) {
 		lw->lw_kport->kp_ops->enter(lw->lw_kport);
 		store_release(&lw->lw_kick, KICK_NONE);

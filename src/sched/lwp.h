@@ -3,6 +3,7 @@
 #ifndef SCHED_LWP_H
 #define SCHED_LWP_H
 
+#include <ellula/time.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,12 @@ struct lwp {
 	bool lw_home;	   /* it has no vCPU, and waits for one: itself, with lw_ring_lock */
 	uint32_t lw_kick;  /* what its signal handler is to do: the monitor, the handler */
 	uint64_t lw_kicks; /* the monitor */
+
+	/* See sched/stall.c. */
+	uint32_t lw_report; /* what is asked of it, and where that stands: the monitor, its handler */
+	ell_time
+		lw_stalled; /* since then it runs a thread that has lost its vCPU; 0: that was announced. The monitor */
+	ell_time lw_reported; /* the beginning of the stall that was reported last: the monitor */
 } CACHE_ALIGNED;
 
 _Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");

@@ -45,6 +45,7 @@
 #include "sched/handoff.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
+#include "sched/stall.h"
 #include "sys/sys.h"
 
 #define SLICE_NS (10 * ELL_MSEC)
@@ -66,6 +67,7 @@ struct sight {
 
 static struct {
 	bool runs;
+	bool hands_over;       /* or only looks, for the sake of reports (stall.c) */
 	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
 	uint32_t wanted;       /* 1: somebody has said that a spare LWP will be of use */
@@ -206,23 +208,27 @@ void monitor_spare_made(int error)
 	store_release(&monitor.making, 0);
 }
 
-/* VC is stalled: how soon to look again. */
-static ell_time take(struct vcpu *vc, ell_time now)
-{
-	enum handoff_result result = handoff_take(vc);
-
-	make_spare(now);
-	if (result == HANDOFF_DONE)
-		return TICK_MIN_NS;
-	return result == HANDOFF_NOBODY && load_relaxed(&monitor.making) ? SPARE_NS : SLICE_NS;
-}
-
 /* Does the thread on LW say that it will block? */
 static bool is_announced(const struct lwp *lw)
 {
 	const struct thread *th = load_relaxed(&lw->lw_current);
 
 	return th && load_relaxed(&th->th_blocking);
+}
+
+/* VC is stalled: how soon to look again. */
+static ell_time take(struct vcpu *vc, ell_time now)
+{
+	struct lwp *lw = load_relaxed(&vc->vc_lwp);
+	ell_time since = is_announced(lw) ? 0 : monitor.sights[vc->vc_number].since;
+	enum handoff_result result = handoff_take(vc);
+
+	if (result == HANDOFF_DONE)
+		lw->lw_stalled = since;
+	make_spare(now);
+	if (result == HANDOFF_DONE)
+		return TICK_MIN_NS;
+	return result == HANDOFF_NOBODY && load_relaxed(&monitor.making) ? SPARE_NS : SLICE_NS;
 }
 
 /* Looks at VC: how soon to look again. */
@@ -232,12 +238,14 @@ static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
 	uint64_t count = load_relaxed(&vc->vc_switches) + load_relaxed(&vc->vc_rounds);
 	const struct lwp *lw = load_relaxed(&vc->vc_lwp);
 
-	if (!is_idle((unsigned)vc->vc_number) && is_announced(lw))
+	if (!is_idle((unsigned)vc->vc_number) && is_announced(lw) && monitor.hands_over)
 		return take(vc, now);
 	if (count != s->count || lw != s->lwp || is_idle((unsigned)vc->vc_number)) {
 		*s = (struct sight){.count = count, .lwp = lw, .since = now};
 		return SLICE_NS;
 	}
+	if (!monitor.hands_over)
+		return SLICE_NS;
 	if (now - s->since < tick && now - s->since < SLICE_NS)
 		return SLICE_NS;
 	if (now - s->since < SLICE_NS && !has_waiters(vc, now))
@@ -251,6 +259,30 @@ static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
 	default:
 		return SLICE_NS;
 	}
+}
+
+/* Reports who has not scheduled for long, with a vCPU or without; is there somebody of whom a report may still come? */
+static bool look_for_stalls(ell_time now)
+{
+	bool more = false;
+
+	if (!stall_is_watched())
+		return false;
+	for (unsigned i = 0; i < runtime.rt_count; i++) {
+		const struct sight *s = &monitor.sights[i];
+		struct lwp *lw = load_relaxed(&runtime.rt_vcpus[i].vc_lwp);
+
+		if (lw == s->lwp && !is_idle(i) && load_relaxed(&lw->lw_current) && !is_announced(lw))
+			stall_look(lw, s->since, now);
+	}
+	/* ORD lwps-1: pairs with ORD lwps-2 in sched/start.c */
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		struct lwp *lw = &runtime.rt_lwps[i];
+
+		if (load_acquire(&lw->lw_asked) == HANDOFF_AWAY && !load_relaxed(&lw->lw_home) && lw->lw_stalled)
+			more |= stall_look(lw, lw->lw_stalled, now);
+	}
+	return more;
 }
 
 /* Sleeps until TIMEOUT has passed, or somebody rings. */
@@ -287,7 +319,8 @@ static void *monitor_main(void *unused)
 				soon = next;
 		}
 		tick = soon == TICK_MIN_NS ? TICK_MIN_NS : tick * 2 < SLICE_NS ? tick * 2 : SLICE_NS;
-		again = handoff_serve();
+		again = look_for_stalls(now);
+		again |= handoff_serve();
 		lock_release(&monitor.look);
 		if (!again && !load_relaxed(&kport_is_mute) && tick == SLICE_NS && soon == SLICE_NS && all_idle()) {
 			store_seq_cst(&monitor_sleeps, 1); /* ORD monitor-2: pairs with ORD monitor-1 in monitor.h */
@@ -306,8 +339,9 @@ void monitor_prepare(void)
 	const char *wish = getenv("ELLULA_MONITOR");
 
 	sys.pthread_sigmask(SIG_SETMASK, NULL, &monitor.signals);
+	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && handoff_probe();
 	/* The threads of a program that runs unmodified bring TLS and signals of their own along. */
-	monitor.runs = !runtime.rt_guests && !(wish && strcmp(wish, "off") == 0) && handoff_probe();
+	monitor.runs = !runtime.rt_guests && (monitor.hands_over || stall_is_watched());
 	if (!monitor.runs)
 		return;
 	kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -321,7 +355,9 @@ void monitor_start(void)
 	pthread_t thread;
 	int error;
 
-	if (!monitor.runs || !vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
+	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
+		monitor.hands_over = false;
+	if (!monitor.runs || !(monitor.hands_over || stall_is_watched()))
 		return;
 	handoff_watch_signal();
 	sigfillset(&all);

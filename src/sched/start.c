@@ -22,6 +22,7 @@
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/send.h"
+#include "sched/stall.h"
 #include "sys/cpus.h"
 #include "sys/sys.h"
 
@@ -290,7 +291,7 @@ int sched_start(struct lwp **self)
 	arch_probe();
 	count = wanted("ELLULA_VCPUS", cpus_allowed(), VCPUS_MAX);
 	lwps = wanted("ELLULA_LWPS_MAX", count + LWPS_SPARE_MAX, VCPUS_MAX + LWPS_SPARE_MAX);
-	if (!count || !lwps || kport_choose() < 0)
+	if (!count || !lwps || !stall_configure() || kport_choose() < 0)
 		return -EINVAL;
 	tls_probe();
 	if (!allocate(count, lwps))

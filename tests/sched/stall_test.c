@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stall_test.c - a thread that does not schedule is named, with what it does and where */
+#include <ellula/ellula.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "harness/harness.h"
+
+static uint32_t *stop; /* shared with the child */
+static int wake[2];
+
+static void *compute(void *unused)
+{
+	while (!load_acquire(stop))
+		;
+	return unused;
+}
+
+static void *read_a_byte(void *unused)
+{
+	char byte;
+
+	CHECK_EQ(read(wake[0], &byte, 1), 1);
+	return unused;
+}
+
+static void *(*culprit)(void *);
+
+static int run_culprit(void *tls)
+{
+	struct ell_attr attr;
+	ell_thread thread;
+
+	ell_attr_init(&attr);
+	attr.name = "culprit";
+	attr.tls = *(enum ell_tls *)tls;
+	CHECK_EQ(ell_create(&thread, &attr, culprit, NULL), 0);
+	CHECK_EQ(ell_join(thread, NULL), 0);
+	return 0;
+}
+
+/* Runs the culprit in a child until that has said each of TEXTS; what it says later goes to TEXT, too. */
+static void run_until_said(enum ell_tls tls, const char *const *texts, char *text, size_t size)
+{
+	int err[2], status;
+	size_t len = 0;
+	bool all = false;
+	pid_t child;
+
+#ifdef WITH_TSAN
+	SKIP("the thread sanitizer holds signals back while a thread computes");
+#endif
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(stop != MAP_FAILED);
+	CHECK_EQ(pipe(err), 0);
+	CHECK_EQ(pipe(wake), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		dup2(err[1], STDERR_FILENO);
+		close(err[1]);
+		close(err[0]);
+		setenv("ELLULA_STALL", "20ms", 1);
+		exit(ell_run(run_culprit, &tls));
+	}
+	close(err[1]);
+	while (!all) {
+		ssize_t n = read(err[0], text + len, size - 1 - len);
+
+		CHECK(n > 0);
+		len += (size_t)n;
+		text[len] = '\0';
+		NOTE("%.200s", text);
+		all = true;
+		for (size_t i = 0; texts[i]; i++)
+			all = all && strstr(text, texts[i]);
+	}
+	store_release(stop, 1);
+	CHECK_EQ(write(wake[1], "x", 1), 1);
+	for (ssize_t n; len < size - 1 && (n = read(err[0], text + len, size - 1 - len)) > 0;)
+		len += (size_t)n;
+	text[len] = '\0';
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+	close(err[0]);
+	close(wake[0]);
+	close(wake[1]);
+}
+
+static unsigned count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = text; (at = strstr(at, what)) != NULL; at += strlen(what))
+		n++;
+	return n;
+}
+
+static void a_thread_that_computes_is_named(void)
+{
+	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", " ms, computing\n", "(+0x",
+					    NULL};
+	static char text[65536];
+
+	culprit = compute;
+	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
+	CHECK_EQ(count(text, "has not scheduled"), 1);
+}
+
+/* Its vCPU stays with it. */
+static void so_is_one_that_keeps_its_vcpu(void)
+{
+	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", " ms, computing\n", "(+0x",
+					    NULL};
+	static char text[65536];
+
+	culprit = compute;
+	run_until_said(ELL_TLS_SHARED, texts, text, sizeof(text));
+	CHECK_EQ(count(text, "has not scheduled"), 1);
+}
+
+static void one_that_blocks_is_named_with_its_system_call(void)
+{
+	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", "(read)\n", "(+0x", NULL};
+	static char text[65536];
+
+	culprit = read_a_byte;
+	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
+	CHECK_EQ(count(text, "has not scheduled"), 1);
+}
+
+static void a_time_that_is_none_is_an_error(void)
+{
+	static const char *const bad[] = {"0", "5 ms", "-1", "10m", "ms", "1000001s"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		NOTE("%s", bad[i]);
+		setenv("ELLULA_STALL", bad[i], 1);
+		CHECK_EQ(ell_init(), -EINVAL);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct harness_case cases[] = {
+		HARNESS_CASE(a_thread_that_computes_is_named),
+		HARNESS_CASE(so_is_one_that_keeps_its_vcpu),
+		HARNESS_CASE(one_that_blocks_is_named_with_its_system_call),
+		HARNESS_CASE(a_time_that_is_none_is_an_error),
+	};
+
+	return harness_run("stall", cases, ARRAY_SIZE(cases), argc, argv);
+}
