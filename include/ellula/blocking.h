@@ -13,12 +13,13 @@ extern "C" {
 #endif
 
 /*
- * A thread that blocks its LWP, or computes, keeps the others of its vCPU waiting for 10 ms, until the monitor gives the
- * vCPU to another LWP (docs/handoff.md). Between these two calls it keeps nobody waiting from the start: the vCPU goes
- * at once, if an LWP is spare, and the thread goes on as a kernel thread of its own; ell_blocking_leave() waits for a
- * vCPU. Sections nest. Everything of the library may be used inside, a wait ends the effect. Neither changes errno.
- * ell_blocking_leave() without its other half aborts, and may switch threads. On a foreign kernel thread, and where
- * there is no hand-off, they do nothing. Not for signal handlers.
+ * A thread that blocks its LWP, or computes, keeps the others of its vCPU waiting for 10 ms, until the monitor gives
+ * the vCPU to another LWP (docs/handoff.md). Between these two calls it keeps nobody waiting from the start: the vCPU
+ * goes at once, if an LWP is spare, and the thread goes on as a kernel thread of its own; ell_blocking_leave() waits
+ * for a vCPU. Sections nest. All of the library may be used inside; a thread that has waited there has a vCPU, and
+ * loses it a little later than at once. Neither changes errno. ell_blocking_leave() without its other half aborts, and
+ * may switch threads. On a foreign kernel thread, and where there is no hand-off, they do nothing. Not for signal
+ * handlers.
  */
 void ell_blocking_enter(void);
 void ell_blocking_leave(void);

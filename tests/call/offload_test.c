@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* offload_test.c - functions that block run elsewhere, and their callers wait for as long as they like */
-#include <ellula/ellula.h>
 #include <arpa/inet.h>
+#include <ellula/ellula.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
