@@ -17,12 +17,12 @@ struct ell_stats {
 	unsigned lwps_max;   /* ELLULA_LWPS_MAX */
 
 	/* Counted since the start, over all vCPUs or LWPs. */
-	uint64_t switches; /* from thread to thread */
-	uint64_t rounds;   /* looks at the kernel port and the timers */
-	uint64_t steals;   /* threads that a vCPU took from another */
-	uint64_t sleeps;   /* of LWPs with nothing to do */
-	uint64_t handoffs; /* vCPUs that went to another LWP */
-	uint64_t kicks;	   /* signals to LWPs that are away, for what is in their rings */
+	uint64_t switches;   /* from thread to thread */
+	uint64_t rounds;     /* looks at the kernel port and the timers */
+	uint64_t steals;     /* threads that a vCPU took from another */
+	uint64_t sleeps;     /* of LWPs with nothing to do */
+	uint64_t handoffs;   /* vCPUs that went to another LWP */
+	uint64_t kicks;	     /* signals to LWPs that are away, for what is in their rings */
 	uint64_t interrupts; /* signals to LWPs, for upcalls */
 };
 
