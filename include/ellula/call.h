@@ -25,7 +25,7 @@ extern "C" {
  * then is returned instead. A deadline in the past still gets what is there at once.
  *
  * All may switch threads; none is for signal handlers. Foreign kernel threads may call them, too. ENXIO: the runtime is
- * not started. EINTR does not occur.
+ * not started. EINTR: a signal handler of ell_sigaction()'s without SA_RESTART has run, but not in ell_poll().
  *
  * Descriptors. A socket that ell_socket() or ell_accept() returned belongs to the library: once a thread has waited on
  * it, the kernel watches it for us, so it must be closed by ell_close(), not by close(2). It is best left in blocking
@@ -107,9 +107,9 @@ ssize_t ell_sendmsg_until(int fd, const struct msghdr *msg, int flags, ell_time 
 int ell_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until);
 
-/* REMAINING (may be NULL) is set to 0: the sleep always lasts its time. EINVAL as nanosleep(2). */
+/* As nanosleep(2): EINTR, and what is left in REMAINING (may be NULL), if a signal handler has run; EINVAL. */
 int ell_nanosleep(const struct timespec *duration, struct timespec *remaining);
-/* Until UNTIL: 0. */
+/* Until UNTIL: 0; or -1 and EINTR, a signal handler (ellula/signal.h) has run. */
 int ell_sleep_until(ell_time until);
 
 pid_t ell_waitpid(pid_t pid, int *status, int options);

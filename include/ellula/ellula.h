@@ -9,6 +9,7 @@
 #include <ellula/message.h>
 #include <ellula/ops.h>
 #include <ellula/port.h>
+#include <ellula/signal.h>
 #include <ellula/stats.h>
 #include <ellula/sync.h>
 #include <ellula/thread.h>

@@ -59,6 +59,9 @@ extern void (*arch_interrupted)(void *frame);
 void *arch_frame_context(void *frame);
 void *arch_frame_info(void *frame);
 
+/* Calls FN(ARG) on the stack that ends at TOP. Context: T. */
+void arch_call_on(void *top, void (*fn)(void *arg), void *arg);
+
 /* Where CONTEXT is. */
 uintptr_t arch_context_pc(const void *context);
 uintptr_t arch_context_sp(const void *context);

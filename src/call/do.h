@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sched/wait.h"
+
 /*
  * The one place where -errno becomes errno and -1. After a wait the thread may be on another LWP, but its errno is
  * where it was: it has TLS of its own, or has not moved.
@@ -20,15 +22,10 @@ static inline ssize_t call_result(int64_t result)
 	return -1;
 }
 
-/* The result of M, or -errno. Tries again when a signal got into the kernel's way. Context: T F. Parks. */
+/* The result of M, or -errno; -EINTR if a signal handler has ended the call. Context: T F. Parks. */
 static inline int64_t call_do(struct ell_msg *m, ell_time until)
 {
-	int64_t result;
-
-	do
-		result = ell_msg_do_until(m, until);
-	while (result == -EINTR);
-	return result;
+	return wait_do(m, until);
 }
 
 #endif

@@ -48,6 +48,7 @@
 #include "call/do.h"
 #include "kport/kport.h"
 #include "message/message.h"
+#include "sched/current.h"
 #include "sched/inside.h"
 #include "sched/park.h"
 #include "sched/send.h"
@@ -325,12 +326,15 @@ static bool is_use(const struct fd_record *rec, uint32_t uses)
 	return load_relaxed(&rec->fr_tracked) && load_relaxed(&rec->fr_uses) == uses;
 }
 
-/* Waits until REC, in its use number USES, is ready: 0; -ETIMEDOUT; -EBADF if it was closed. */
+/* Waits until REC, in its use number USES, is ready: 0; -ETIMEDOUT; -EINTR; -EBADF if it was closed. */
 static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 {
 	struct waiter w = {.ticket = park_prepare()};
+	struct thread *th = thread_current();
 	bool stuck = false, arm = false, done;
+	enum park_end end;
 
+	th->th_broken = false;
 	lock_acquire(&rec->fr_lock);
 	done = load_relaxed(&rec->fr_ready) || !is_use(rec, uses);
 	if (!done && UNLIKELY(send_is_closed())) {
@@ -356,10 +360,13 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 	}
 	if (arm)
 		watch_send(rec);
-	if (!park_commit(w.ticket, PARK_FD, until)) {
+	end = park_commit_open(w.ticket, PARK_FD, until, true);
+	if (end != PARK_WOKEN) {
 		remove_waiter(rec, &w);
-		if (!load_relaxed(&rec->fr_ready))
+		if (end == PARK_EXPIRED && !load_relaxed(&rec->fr_ready))
 			return -ETIMEDOUT;
+		if (end == PARK_INTERRUPTED && th->th_broken)
+			return -EINTR;
 	}
 	return is_use(rec, uses) ? 0 : -EBADF;
 }

@@ -4,18 +4,27 @@
 
 #include "base/compiler.h"
 #include "call/do.h"
+#include "sched/current.h"
 #include "sched/park.h"
 
 EXPORT int ell_sleep_until(ell_time until)
 {
+	struct thread *th = thread_current();
+
+	th->th_handled = false;
 	/* Nobody else knows the ticket. */
-	park_commit(park_prepare(), PARK_SLEEP, until);
+	while (park_commit_open(park_prepare(), PARK_SLEEP, until, true) != PARK_EXPIRED) {
+		if (th->th_handled)
+			return (int)call_result(-EINTR);
+	}
 	return 0;
 }
 
 EXPORT int ell_nanosleep(const struct timespec *duration, struct timespec *remaining)
 {
-	int64_t ns;
+	int64_t ns, left;
+	ell_time until;
+	int result;
 
 	if (!duration)
 		return (int)call_result(-EFAULT);
@@ -24,8 +33,12 @@ EXPORT int ell_nanosleep(const struct timespec *duration, struct timespec *remai
 	if (__builtin_mul_overflow((int64_t)duration->tv_sec, ELL_SEC, &ns) ||
 	    __builtin_add_overflow(ns, (int64_t)duration->tv_nsec, &ns))
 		ns = INT64_MAX;
-	ell_sleep_until(ell_after(ns));
-	if (remaining)
-		*remaining = (struct timespec){0};
-	return 0;
+	until = ell_after(ns);
+	result = ell_sleep_until(until);
+	if (remaining) {
+		left = result ? until - ell_now() : 0;
+		left = left < 0 ? 0 : left;
+		*remaining = (struct timespec){.tv_sec = left / ELL_SEC, .tv_nsec = left % ELL_SEC};
+	}
+	return result;
 }

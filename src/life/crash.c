@@ -50,6 +50,7 @@ static const char *const why_names[PARK_WHY_COUNT] = {
 	[PARK_FD] = "descriptor",
 	[PARK_SLEEP] = "sleep",
 	[PARK_PERMIT] = "permit",
+	[PARK_SIGNAL] = "signal",
 };
 
 static bool silent;

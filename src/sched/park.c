@@ -377,6 +377,7 @@ enum park_end park_commit_open(park_ticket ticket, enum park_why why, ell_time u
 			return PARK_EXPIRED;
 		if (UNLIKELY(load_acquire(&th->th_wanted)) && th->th_open) {
 			if (open && end_armed(th, number_of(ticket))) {
+				ell_critical_self.cr_due = 1;
 				guard_leave();
 				return PARK_INTERRUPTED;
 			}

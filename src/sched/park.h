@@ -30,6 +30,7 @@ enum park_why {
 	PARK_PERMIT,
 	PARK_FUTEX,
 	PARK_HELPER,
+	PARK_SIGNAL,
 	PARK_WHY_COUNT
 };
 

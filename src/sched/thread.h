@@ -62,6 +62,8 @@ struct thread {
 	bool th_futex;		/* a foreign thread is asleep on its futex, or about to: itself */
 	uint32_t th_blocking;	/* sections in which it may block its LWP: itself; the monitor reads it */
 	bool th_open;		/* an upcall may run in its sleep; itself, before it leaves */
+	bool th_handled;	/* a signal handler has run on it; itself, which clears it before it waits */
+	bool th_broken;		/* the same, of those that end calls */
 	uint64_t th_calls;	/* upcalls that are to run on it (upcall/upcall.c): anybody sets, itself clears */
 	uint32_t th_running_count; /* of th_running: itself */
 	uint32_t th_outer_count;   /* of th_outer: changed with its lock, read without, too */

@@ -15,12 +15,14 @@
 #include "base/guard.h"
 #include "base/panic.h"
 #include "kport/kport.h"
+#include "kport/op.h"
 #include "message/message.h"
 #include "message/port.h"
 #include "sched/current.h"
 #include "sched/inside.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
+#include "sched/wait.h"
 
 static void flush_inside(struct lwp *lw)
 {
@@ -61,27 +63,41 @@ static void flush_if_alone(void)
 	guard_leave();
 }
 
-/* Waits for a message without port: false if UNTIL passed first. */
-static bool wait_here(struct ell_msg *m, ell_time until)
+/*
+ * Waits for a message without port, until UNTIL has passed, or, with OPEN, a signal handler has run that ends calls.
+ */
+static inline enum park_end wait_open(struct ell_msg *m, ell_time until, bool open)
 {
+	struct thread *th = open ? thread_current() : NULL;
 	bool in_time = true;
 
 	while (message_state(m) != MESSAGE_REPLIED) {
 		park_ticket ticket;
+		enum park_end end;
 
 		if (!in_time)
-			return false;
+			return PARK_EXPIRED;
 		ticket = park_prepare();
 		if (!message_wait_begin(m, ticket) && park_cancel(ticket))
 			break;
-		in_time = park_commit(ticket, PARK_MESSAGE, until);
-		if (!in_time) {
-			message_wait_end(m);
+		end = park_commit_open(ticket, PARK_MESSAGE, until, open);
+		if (LIKELY(end == PARK_WOKEN))
+			continue;
+		message_wait_end(m);
+		if (end == PARK_INTERRUPTED && th->th_broken)
+			return PARK_INTERRUPTED;
+		in_time = end != PARK_EXPIRED;
+		if (!in_time)
 			flush();
-		}
 	}
 	message_taken(m);
-	return true;
+	return PARK_WOKEN;
+}
+
+/* The same: false if UNTIL passed first. */
+static bool wait_here(struct ell_msg *m, ell_time until)
+{
+	return wait_open(m, until, false) == PARK_WOKEN;
 }
 
 static bool wait_in_port(struct ell_msg *m, ell_time until)
@@ -111,11 +127,12 @@ static bool wait_in_port(struct ell_msg *m, ell_time until)
 	return in_time || message_state(m) == MESSAGE_IDLE;
 }
 
-EXPORT int64_t ell_msg_do_until(struct ell_msg *m, ell_time until)
+/* ell_msg_do_until(), or with OPEN a part of wait_do(). */
+static inline int64_t do_until(struct ell_msg *m, ell_time until, bool open)
 {
 	struct ell_port *port = m->ms_port;
+	enum park_end end;
 	int error;
-	bool in_time;
 
 	m->ms_port = NULL;
 	error = ell_msg_send(m);
@@ -124,13 +141,35 @@ EXPORT int64_t ell_msg_do_until(struct ell_msg *m, ell_time until)
 		return error;
 	}
 	flush_if_alone();
-	in_time = wait_here(m, until);
-	if (UNLIKELY(!in_time)) {
+	end = wait_open(m, until, open);
+	if (UNLIKELY(end != PARK_WOKEN)) {
 		ell_msg_revoke(m);
 		wait_here(m, ELL_FOREVER);
 	}
 	m->ms_port = port;
-	return !in_time && m->ms_result == -ECANCELED ? -ETIMEDOUT : m->ms_result;
+	if (LIKELY(end == PARK_WOKEN) || m->ms_result != -ECANCELED)
+		return m->ms_result;
+	return end == PARK_EXPIRED ? -ETIMEDOUT : -EINTR;
+}
+
+EXPORT int64_t ell_msg_do_until(struct ell_msg *m, ell_time until)
+{
+	return do_until(m, until, false);
+}
+
+int64_t wait_do(struct ell_msg *m, ell_time until)
+{
+	struct thread *th = thread_current();
+	/* What may take for ever may be ended: the rest is over soon. */
+	bool open = op_table[m->ms_op].class == OP_LONG;
+	int64_t result;
+
+	/* A signal may have got into the kernel's way, but no handler has run that ends calls. */
+	do {
+		th->th_broken = false;
+		result = do_until(m, until, open);
+	} while (result == -EINTR && !th->th_broken);
+	return result;
 }
 
 EXPORT int64_t ell_msg_do(struct ell_msg *m)

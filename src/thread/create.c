@@ -64,6 +64,9 @@ static void name_default(struct thread *th)
 		store_relaxed(&th->th_name_words[i], unnamed.words[i]);
 }
 
+void (*thread_is_made)(struct thread *th);
+void (*thread_ends)(struct thread *th);
+
 /* The first function of each thread. */
 static void thread_main(void *previous)
 {
@@ -192,6 +195,8 @@ static inline int create(ell_thread *thread, const struct ell_attr *attr, void *
 		*thread = th->th_id;
 	if (UNLIKELY(!arch_lwp_or_null()))
 		th->th_last = next_vcpu();
+	if (UNLIKELY(load_relaxed(&thread_is_made)))
+		thread_is_made(th);
 	/* From here it may run, and be gone. */
 	sched_ready(th, READY_LAST);
 	return 0;
@@ -218,6 +223,8 @@ EXPORT void ell_exit(void *result)
 	if (th->th_tls)
 		tls_leave();
 	guard_enter();
+	if (UNLIKELY(load_relaxed(&thread_ends)))
+		thread_ends(th);
 	start_thread_ends(th, result);
 	deadline_forget(th);
 	th->th_result = result;

@@ -28,6 +28,16 @@ void thread_name_copy(struct thread *th, const char *name);
 void overflow_watch(void);
 void overflow_watch_lwp(void);
 
+/* Is WHERE on the guard of the stack of TH? Context: any. */
+bool overflow_is(const struct thread *th, const void *where);
+
+/*
+ * The rooms above hear of each thread that is made, before it is ready, and of each that ends, from itself in a guarded
+ * stretch, if they have set these. Context: T F.
+ */
+extern void (*thread_is_made)(struct thread *th);
+extern void (*thread_ends)(struct thread *th);
+
 /* Stacks that nobody needs will go back to the system. Once, at the start. */
 void trim_watch(void);
 

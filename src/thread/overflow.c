@@ -24,8 +24,9 @@ enum { ALT_STACK = 65536, FRAMES = 48 };
 static struct sigaction before;
 
 /* A function with a frame larger than the guard may step over it, to another stack: that is what guard_size is for. */
-static bool is_overflow(const struct thread *th, const char *address)
+bool overflow_is(const struct thread *th, const void *where)
 {
+	const char *address = where;
 	const char *guard = th->th_stack_low - th->th_slot.sl_pool->sp_guard;
 
 	return th->th_kind == THREAD_USER && address < th->th_stack_low && address >= guard;
@@ -46,7 +47,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 	bool sent = info->si_code <= 0;
 
-	if (!sent && lw && lw->lw_current && is_overflow(lw->lw_current, info->si_addr)) {
+	if (!sent && lw && lw->lw_current && overflow_is(lw->lw_current, info->si_addr)) {
 		report(lw->lw_current);
 		abort();
 	}

@@ -31,6 +31,7 @@
 #include "sched/current.h"
 #include "sched/interrupt.h"
 #include "sched/sched.h"
+#include "upcall/signal.h"
 
 enum { SLOT_BITS = 8, SLOT_MASK = (1 << SLOT_BITS) - 1 };
 
@@ -114,6 +115,7 @@ static bool run_any(void)
 
 static void any_work(void)
 {
+	signals_route();
 	run_any();
 }
 
@@ -157,8 +159,14 @@ NOINLINE static bool run_own(struct thread *th)
 
 static void work(struct thread *th, void *frame)
 {
-	(void)frame;
+	signals_work(th, frame);
 	run_own(th);
+}
+
+void upcall_connect(void)
+{
+	store_relaxed(&interrupt_work, work);
+	store_relaxed(&interrupt_any_work, any_work);
 }
 
 EXPORT ell_upcall ell_upcall_register(void (*fn)(void *arg), void *arg, int priority)
@@ -166,8 +174,7 @@ EXPORT ell_upcall ell_upcall_register(void (*fn)(void *arg), void *arg, int prio
 	ell_upcall name = 0;
 
 	lock_acquire(&table_lock);
-	interrupt_work = work;
-	interrupt_any_work = any_work;
+	upcall_connect();
 	for (unsigned i = 0; i < ELL_UPCALLS_MAX && !name; i++) {
 		struct slot_entry *slot = &table[i];
 

@@ -108,3 +108,21 @@ uintptr_t arch_context_sp(const void *context)
 {
 	return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.sp;
 }
+
+void arch_call_on(void *top, void (*fn)(void *arg), void *arg)
+{
+	register uintptr_t sp __asm__("x9") = (uintptr_t)top & ~(uintptr_t)15;
+	register void (*to)(void *arg) __asm__("x10") = fn;
+	register void *first __asm__("x0") = arg;
+
+	__asm__ volatile("mov x19, sp\n\t"
+			 "mov sp, %0\n\t"
+			 "blr %1\n\t"
+			 "mov sp, x19"
+			 : "+r"(sp), "+r"(to), "+r"(first)
+			 :
+			 : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x11", "x12", "x13", "x14", "x15", "x16",
+			   "x17", "x18", "x19", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9",
+			   "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",
+			   "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "cc", "memory");
+}

@@ -97,3 +97,21 @@ uintptr_t arch_context_sp(const void *context)
 {
 	return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
 }
+
+void arch_call_on(void *top, void (*fn)(void *arg), void *arg)
+{
+	uintptr_t sp = (uintptr_t)top & ~(uintptr_t)15;
+	/* Space that is asked for at run time makes the compiler find its frame by rbp, as unwinders will. */
+	volatile char *room = __builtin_alloca(16);
+
+	*room = 0;
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+			 "movq %0, %%rsp\n\t"
+			 "call *%1\n\t"
+			 "movq %%rbx, %%rsp"
+			 : "+r"(sp), "+r"(fn), "+D"(arg)
+			 :
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",
+			   "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+			   "xmm15", "cc", "memory");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wait.h - threads wait for replies, as POSIX calls do */
+#ifndef SCHED_WAIT_H
+#define SCHED_WAIT_H
+
+#include <ellula/message.h>
+#include <ellula/time.h>
+#include <stdint.h>
+
+/*
+ * As ell_msg_do_until(), but -EINTR when a signal handler has run meanwhile that was installed without SA_RESTART, M
+ * may take for ever, and nothing has come of it. Context: T F. Parks.
+ */
+int64_t wait_do(struct ell_msg *m, ell_time until);
+
+#endif
