@@ -61,6 +61,7 @@ struct runtime {
 	bool rt_migrate; /* see sched/ready.c */
 	bool rt_guests;	 /* threads are another library's: see thread/guest.c */
 	bool rt_forked;	 /* this is a child, see sched/fork.c */
+	bool rt_watched; /* threads' lives are: see thread/life.h. Set once */
 	uint32_t rt_ended;
 	uint64_t rt_question;				/* see sched/end.c: who ends */
 	uint64_t rt_idle[VCPUS_MAX / 64] CACHE_ALIGNED; /* bit set: that vCPU is idle, and nobody wakes it. LWPs */

@@ -195,7 +195,7 @@ static inline int create(ell_thread *thread, const struct ell_attr *attr, void *
 		*thread = th->th_id;
 	if (UNLIKELY(!arch_lwp_or_null()))
 		th->th_last = next_vcpu();
-	if (UNLIKELY(load_relaxed(&thread_is_made)))
+	if (UNLIKELY(load_acquire(&runtime.rt_watched)))
 		thread_is_made(th);
 	/* From here it may run, and be gone. */
 	sched_ready(th, READY_LAST);
@@ -223,7 +223,7 @@ EXPORT void ell_exit(void *result)
 	if (th->th_tls)
 		tls_leave();
 	guard_enter();
-	if (UNLIKELY(load_relaxed(&thread_ends)))
+	if (UNLIKELY(load_acquire(&runtime.rt_watched)))
 		thread_ends(th);
 	start_thread_ends(th, result);
 	deadline_forget(th);

@@ -33,7 +33,7 @@ bool overflow_is(const struct thread *th, const void *where);
 
 /*
  * The rooms above hear of each thread that is made, before it is ready, and of each that ends, from itself in a guarded
- * stretch, if they have set these. Context: T F.
+ * stretch, if they have set these, and then runtime.rt_watched. Context: T F.
  */
 extern void (*thread_is_made)(struct thread *th);
 extern void (*thread_ends)(struct thread *th);

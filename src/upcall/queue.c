@@ -501,8 +501,9 @@ void signals_use(void)
 	lock_acquire(&signals_lock);
 	if (!begun) {
 		pthread_atfork(NULL, NULL, forked);
-		store_relaxed(&thread_is_made, is_made);
-		store_relaxed(&thread_ends, ends);
+		thread_is_made = is_made;
+		thread_ends = ends;
+		store_release(&runtime.rt_watched, true);
 		store_release(&begun, true);
 	}
 	lock_release(&signals_lock);
