@@ -50,7 +50,10 @@ int kport_choose(void)
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "",
 			 backends[i]->name);
 	}
-	complain("ELLULA_KPORT=%s: no such kernel port (there are: %s)", name, known);
+	if (strcmp(name, "sim") == 0)
+		complain("ELLULA_KPORT=sim: the simulator is a build of its own, \"make sim\" (there are: %s)", known);
+	else
+		complain("ELLULA_KPORT=%s: no such kernel port (there are: %s)", name, known);
 	return -EINVAL;
 }
 

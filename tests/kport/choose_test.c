@@ -127,6 +127,11 @@ static void a_name_that_does_not_exist_is_an_error(void)
 	fails_to_start("urin", 0, -EINVAL);
 }
 
+static void the_simulator_is_another_build(void)
+{
+	fails_to_start("sim", 0, -EINVAL);
+}
+
 static void poll_by_name(void)
 {
 	setenv("ELLULA_KPORT", "poll", 1);
@@ -143,6 +148,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_shortage_of_memory_stays_an_error),
 		HARNESS_CASE(what_was_asked_for_by_name_is_not_replaced),
 		HARNESS_CASE(a_name_that_does_not_exist_is_an_error),
+		HARNESS_CASE(the_simulator_is_another_build),
 		HARNESS_CASE(poll_by_name),
 	};
 
