@@ -34,6 +34,7 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "base/panic.h"
+#include "mem/valgrind.h"
 #include "sys/sys.h"
 
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
@@ -197,6 +198,7 @@ static struct slot *make_batch_locked(struct slot_pool *pool, unsigned *count)
 		slot->sl_pool = pool;
 		slot->sl_next = first;
 		first = slot;
+		valgrind_stack(slot_low(slot), slot);
 	}
 	for (struct slot *slot = first; slot; slot = slot->sl_next)
 		slot->sl_number = fetch_add_relaxed(&next_number, 1);
