@@ -211,9 +211,10 @@ void end_gone(struct lwp *lw)
 	store_release(&lw->lw_answered, GONE); /* ORD end-2: pairs with ORD end-1 */
 }
 
+/* What it has answered may be old: nobody asks any more when the bound has passed. */
 static bool is_over(const struct lwp *lw)
 {
-	return (load_relaxed(&lw->lw_answered) & CLOSE) && load_relaxed(&lw->lw_left) == 0;
+	return (load_relaxed(&lw->lw_answered) & CLOSE) && kport_count(lw->lw_kport).left == 0;
 }
 
 void end_linger(struct lwp *lw)
