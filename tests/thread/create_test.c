@@ -247,7 +247,7 @@ static void other_threads_go_where_there_is_room(void)
 		threads[i] = start(look_around, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
 		join(threads[i]);
-	CHECK(seen[0] && seen[1]);
+	CHECK_CAME(seen[0] && seen[1]);
 }
 
 /*
