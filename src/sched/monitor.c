@@ -95,6 +95,8 @@ void monitor_wake(void)
 
 void monitor_want_spare(void)
 {
+	if (!monitor.hands_over)
+		return;
 	store_release(&monitor.wanted, 1);
 	monitor_ring();
 }

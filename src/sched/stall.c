@@ -42,7 +42,10 @@ static struct {
 	ell_time limit; /* 0: nobody is interested */
 	ell_time next;	/* not before then: the next report */
 	unsigned more;	/* stalls that were not reported since the last report */
-	char begin[100];
+	char begin[120];
+	const struct thread *thread; /* who is to be reported */
+	struct lwp *asked;	     /* who was asked last */
+	uint32_t printed;	     /* it has answered, about that thread: the handler */
 } stall;
 
 /* What a thread may be in for long. */
@@ -144,41 +147,49 @@ static const char *name_of(long number)
 	return "see <sys/syscall.h>";
 }
 
-/* What the kernel says about LW: the number of its system call, or -1. */
-static long system_call_of(const struct lwp *lw)
+/* What the kernel says about LW, into TEXT. */
+static void describe(const struct lwp *lw, char *text, size_t size)
 {
-	char path[64], text[32] = "";
+	char path[64], said[32] = "";
+	ssize_t n = -1;
 	long number;
-	char *end;
-	ssize_t n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)lw->lw_tid);
 	fd = sys.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	n = sys.read(fd, text, sizeof(text) - 1);
-	sys.close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	number = strtol(text, &end, 10);
-	return end == text ? -1 : number;
+	if (fd >= 0) {
+		n = sys.read(fd, said, sizeof(said) - 1);
+		sys.close(fd);
+	}
+	said[n > 0 ? n : 0] = '\0';
+	number = strtol(said, NULL, 10);
+	if (n <= 0)
+		snprintf(text, size, "doing what cannot be seen here");
+	else if (strncmp(said, "running", 7) == 0)
+		snprintf(text, size, "computing");
+	else if (number < 0)
+		snprintf(text, size, "blocked in no system call, but perhaps by a page");
+	else
+		snprintf(text, size, "in system call %ld (%s)", number, name_of(number));
 }
 
-static void report(struct lwp *lw, ell_time lasts)
+/* Was anything printed? */
+static bool report(struct lwp *lw, ell_time lasts)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
 	ell_time until = ell_after(ANSWER_NS);
-	long number = system_call_of(lw);
 	uint32_t wanted = WANTED;
 	int used;
 
+	/* One that has begun to answer may hang in its write. */
+	if (stall.asked && load_acquire(&stall.asked->lw_report) != NONE)
+		return false;
+	stall.asked = lw;
+	stall.thread = load_relaxed(&lw->lw_current);
+	store_relaxed(&stall.printed, 0);
 	used = snprintf(stall.begin, sizeof(stall.begin), "has not scheduled for %lld ms, ",
 			(long long)(lasts / ELL_MSEC));
-	if (number >= 0)
-		snprintf(stall.begin + used, sizeof(stall.begin) - (size_t)used, "in system call %ld (%s)", number,
-			 name_of(number));
-	else
-		snprintf(stall.begin + used, sizeof(stall.begin) - (size_t)used, "computing");
+	describe(lw, stall.begin + used, sizeof(stall.begin) - (size_t)used);
 	store_release(&lw->lw_report, WANTED); /* ORD stall-1: pairs with ORD stall-2 */
 	if (sys.pthread_kill(lw->lw_pthread, HANDOFF_SIGNAL) == 0) {
 		while (load_acquire(&lw->lw_report) != NONE && ell_now() < until)
@@ -186,10 +197,9 @@ static void report(struct lwp *lw, ell_time lasts)
 	}
 	if (cas_acq_rel(&lw->lw_report, &wanted, NONE)) {
 		complain("a thread %s; it blocks the signal that asks where", stall.begin);
-		return;
+		return true;
 	}
-	while (load_acquire(&lw->lw_report) != NONE)
-		sys.nanosleep(&nap, NULL);
+	return load_relaxed(&stall.printed);
 }
 
 bool stall_look(struct lwp *lw, ell_time since, ell_time now)
@@ -203,7 +213,8 @@ bool stall_look(struct lwp *lw, ell_time since, ell_time now)
 		stall.more++;
 		return false;
 	}
-	report(lw, now - since);
+	if (!report(lw, now - since))
+		return false;
 	if (stall.more)
 		complain("and %u other stalls since the last report", stall.more);
 	stall.more = 0;
@@ -221,9 +232,11 @@ void stall_report_here(struct lwp *lw)
 	if (!cas_acq_rel(&lw->lw_report, &wanted, RUNS))
 		return;
 	th = load_relaxed(&lw->lw_current);
-	if (th) {
+	/* Else it has gone on meanwhile. */
+	if (th && th == stall.thread) {
 		complain("thread \"%s\" %s", th->th_name, stall.begin);
 		backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
+		store_relaxed(&stall.printed, 1);
 	}
 	store_release(&lw->lw_report, NONE);
 }

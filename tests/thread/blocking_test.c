@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -153,6 +155,41 @@ static void sections_come_and_go_in_a_crowd(void)
 	CHECK_EQ(load_acquire(&rounds), 500 * ARRAY_SIZE(threads));
 }
 
+/* Somebody watches, but hands nothing over: there must be nobody to give a vCPU to. */
+static int enter_and_leave_in_a_run(void *unused)
+{
+	struct ell_stats stats;
+
+	for (int i = 0; i < 20; i++) {
+		ell_blocking_enter();
+		usleep(1000);
+		ell_blocking_leave();
+	}
+	ell_stats_get(&stats);
+	CHECK_EQ(stats.handoffs, 0);
+	CHECK_EQ(stats.lwps, stats.vcpus);
+	exit(unused == NULL ? 7 : 8);
+}
+
+static void who_only_watches_hands_nothing_over(void)
+{
+	for (int poll = 0; poll < 2; poll++) {
+		pid_t child = fork();
+		int status;
+
+		CHECK(child >= 0);
+		if (child == 0) {
+			setenv("ELLULA_STALL", "5s", 1);
+			setenv(poll ? "ELLULA_KPORT" : "ELLULA_MONITOR", poll ? "poll" : "off", 1);
+			CHECK_EQ(ell_run(enter_and_leave_in_a_run, NULL), 0);
+			_exit(9);
+		}
+		CHECK_EQ(waitpid(child, &status, 0), child);
+		CHECK(WIFEXITED(status));
+		CHECK_EQ(WEXITSTATUS(status), 7);
+	}
+}
+
 static void *enter_as_foreign(void *unused)
 {
 	ell_blocking_enter();
@@ -182,6 +219,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE_ON_1_AND_2(who_blocks_in_a_section_keeps_nobody_waiting),
 		HARNESS_CASE_ON_1_AND_2(what_was_sent_before_is_under_way),
 		HARNESS_CASE_ON_1_AND_2(sections_come_and_go_in_a_crowd),
+		HARNESS_CASE(who_only_watches_hands_nothing_over),
 		HARNESS_CASE(on_a_foreign_thread_it_is_nothing, HARNESS_IN_RUN),
 		HARNESS_CASE(a_leave_without_enter_aborts, HARNESS_IN_RUN, HARNESS_DIES("is in no such section")),
 	};
