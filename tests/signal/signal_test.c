@@ -30,7 +30,7 @@ static void note(int number, siginfo_t *info, void *context)
 	CHECK_EQ(info->si_signo, number);
 	CHECK(context != NULL);
 	last = *info;
-	ran_on = ell_self();
+	store_relaxed(&ran_on, ell_self());
 	fetch_add_acq_rel(&runs, 1);
 }
 
@@ -86,7 +86,7 @@ static void a_thread_that_computes_handles_it_there(void)
 	for (uint64_t i = 1; i <= 100; i++) {
 		CHECK_EQ(ell_kill(other, SIGUSR1), 0);
 		WAIT_FOR(load_acquire(&runs) == i);
-		CHECK_EQ(ran_on, other);
+		CHECK_EQ(load_relaxed(&ran_on), other);
 		CHECK_EQ(last.si_code, SI_TKILL);
 		CHECK_EQ(last.si_pid, getpid());
 	}
@@ -111,7 +111,7 @@ static void a_thread_that_is_ready_handles_it_before_it_goes_on(void)
 	CHECK_EQ(ell_kill(other, SIGUSR1), 0);
 	CHECK_CAME(load_acquire(&runs) == 0);
 	join(other);
-	CHECK_EQ(ran_on, other);
+	CHECK_EQ(load_relaxed(&ran_on), other);
 }
 
 static int fds[2];
@@ -225,7 +225,7 @@ static void a_lock_is_waited_for_all_the_same(void)
 	WAIT_FOR(load_acquire(&ready));
 	CHECK_EQ(ell_kill(other, SIGUSR1), 0);
 	WAIT_FOR(load_acquire(&runs) == 1);
-	CHECK_EQ(ran_on, other);
+	CHECK_EQ(load_relaxed(&ran_on), other);
 	CHECK_EQ(ell_mutex_unlock(&mutex), 0);
 	join(other);
 }
@@ -248,7 +248,7 @@ static void what_is_blocked_is_pending_and_standard_ones_merge(void)
 	CHECK_EQ(runs, 2);
 	CHECK_EQ(raise(SIGUSR1), 0);
 	WAIT_FOR(load_acquire(&runs) == 3);
-	CHECK_EQ(ran_on, self);
+	CHECK_EQ(load_relaxed(&ran_on), self);
 	CHECK_EQ(ell_kill(self, 0), 0);
 	CHECK_EQ(ell_kill(self, -1), EINVAL);
 	CHECK_EQ(ell_kill(self, SIGKILL), EINVAL);
@@ -380,11 +380,11 @@ static void what_comes_for_the_process_goes_to_one_that_does_not_block_it(void)
 	other = start(take_it, NULL);
 	WAIT_FOR(load_acquire(&ready));
 	WAIT_FOR(load_acquire(&runs) == 1);
-	CHECK_EQ(ran_on, other);
+	CHECK_EQ(load_relaxed(&ran_on), other);
 	for (uint64_t i = 2; i <= 20; i++) {
 		CHECK_EQ(kill(getpid(), SIGUSR1), 0);
 		WAIT_FOR(load_acquire(&runs) == i);
-		CHECK_EQ(ran_on, other);
+		CHECK_EQ(load_relaxed(&ran_on), other);
 	}
 	child = fork();
 	CHECK(child >= 0);
@@ -521,7 +521,7 @@ static void *fault(void *arg)
 		*nowhere = 1;
 		FAIL("no fault");
 	}
-	CHECK_EQ(ran_on, ell_self());
+	CHECK_EQ(load_relaxed(&ran_on), ell_self());
 	CHECK(last.si_addr == (void *)8);
 	return arg;
 }
@@ -545,7 +545,7 @@ static void a_trap_is_the_threads_own(void)
 		if (sigsetjmp(back, 1) == 0)
 			__builtin_trap();
 		CHECK_EQ(runs, i);
-		CHECK_EQ(ran_on, ell_self());
+		CHECK_EQ(load_relaxed(&ran_on), ell_self());
 	}
 }
 
@@ -584,7 +584,7 @@ static void the_default_ends_the_process(void)
 static void count(void *arg)
 {
 	(void)arg;
-	ran_on = ell_self();
+	store_relaxed(&ran_on, ell_self());
 	fetch_add_acq_rel(&runs, 1);
 }
 
@@ -596,7 +596,7 @@ static void a_signal_may_be_an_upcall(void)
 	for (uint64_t i = 1; i <= 10; i++) {
 		CHECK_EQ(kill(getpid(), SIGUSR1), 0);
 		WAIT_FOR(load_acquire(&runs) == i);
-		CHECK_EQ(ran_on, ell_self());
+		CHECK_EQ(load_relaxed(&ran_on), ell_self());
 	}
 	CHECK_EQ(ell_upcall_on_signal(up, ell_self(), SIGKILL), EINVAL);
 }

@@ -201,11 +201,16 @@ static void who_gives_up_leaves_no_trace(void)
 	CHECK_EQ(rwlock.rw_state, 0);
 }
 
+static uint32_t queued;
+
 static void only_the_writers_give_up(struct hand *hand)
 {
 	WAIT_FOR(WAITERS(rwlock.rw_waiters) == hand->index);
+	fetch_add_acq_rel(&queued, 1);
 	if (kinds[hand->index] == 'w') {
 		CHECK_EQ(lock_until(hand, ell_after(50 * ELL_MSEC)), ETIMEDOUT);
+		/* Else the rest waits for the queue to be as long as it was. */
+		CHECK_CAME(load_acquire(&queued) == 5);
 		return;
 	}
 	CHECK_EQ(lock_until(hand, ELL_FOREVER), 0);
