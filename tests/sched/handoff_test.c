@@ -16,17 +16,7 @@
 #include "mem/tls.h"
 #include "sched/handoff.h"
 #include "sched/inside.h"
-
-/* Where there is no hand-off a case says why, and does nothing. */
-static void need_handoff(void)
-{
-	if (!tls_works())
-		SKIP("threads share the TLS of their LWP here: %s", tls_describe());
-	if (!handoff_probe())
-		SKIP("no membarrier(2) here");
-	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
-		SKIP("this kernel port does not leave its LWP alone");
-}
+#include "sched/need_handoff.h"
 
 static ell_thread start(void *(*fn)(void *), void *arg)
 {

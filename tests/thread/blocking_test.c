@@ -11,19 +11,7 @@
 
 #include "base/atomic.h"
 #include "harness/harness.h"
-#include "kport/kport.h"
-#include "mem/tls.h"
-#include "sched/handoff.h"
-
-static void need_handoff(void)
-{
-	if (!tls_works())
-		SKIP("threads share the TLS of their LWP here: %s", tls_describe());
-	if (!handoff_probe())
-		SKIP("no membarrier(2) here");
-	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
-		SKIP("this kernel port does not leave its LWP alone");
-}
+#include "sched/need_handoff.h"
 
 static ell_thread start(void *(*fn)(void *), void *arg)
 {
@@ -160,9 +148,9 @@ static int enter_and_leave_in_a_run(void *unused)
 {
 	struct ell_stats stats;
 
-	for (int i = 0; i < 20; i++) {
+	/* So often that the monitor has looked in between, if it is rung. */
+	for (int i = 0; i < 100000; i++) {
 		ell_blocking_enter();
-		usleep(1000);
 		ell_blocking_leave();
 	}
 	ell_stats_get(&stats);
