@@ -27,6 +27,11 @@
  * never freed: the table is reserved as a whole, and touched as descriptors are used. A number may be used again before
  * the revoke of its last watch has ended; until then who waits uses a message of its own.
  *
+ * Urgent data: a receive ends where they begin, with more behind them of which the kernel has told already. Only epoll
+ * says that there are any (io_uring says so of all data), and to ask the socket each time costs a twentieth of an HTTP
+ * request. So a receive that may have ended there leaves a doubt (fr_doubt), and it is asked if the next wait lasts
+ * DOUBT_PATIENCE; a socket that had urgent data once is asked at once from then on.
+ *
  * Locks: fr_lock, for a few instructions; under it only those of unparking.
  */
 #include "call/fd.h"
@@ -60,6 +65,8 @@
 
 enum { RECORDS_MAX = 1 << 20 };
 
+#define DOUBT_PATIENCE (200 * ELL_MSEC)
+
 /* What an event needs is in one cache line, the beginning of the watch among it. */
 struct fd_record {
 	uint32_t fr_lock;
@@ -69,7 +76,8 @@ struct fd_record {
 	bool fr_hung;	       /* also without the lock */
 	uint32_t fr_uses;      /* changes when the descriptor is closed */
 	bool fr_crowded;       /* fr_more is not empty */
-	bool fr_urgent;	       /* it may have taken what is before urgent data; also without the lock */
+	bool fr_urgent;	       /* has had urgent data; also without the lock */
+	bool fr_doubt;	       /* the last receive may have ended before some; also without the lock */
 	park_ticket fr_waiter; /* who waits, or 0 */
 	struct ell_msg fr_watch;
 	struct waiter *fr_more; /* who else waits */
@@ -140,7 +148,6 @@ static void on_event(struct ell_msg *watch, int32_t events)
 	lock_acquire(&rec->fr_lock);
 	store_relaxed(&rec->fr_ready, true);
 	/* -ECANCELED is the last of the number's use before this one. */
-	/* io_uring says POLLPRI with any data. */
 	if (events > 0 && (events & POLLPRI))
 		store_relaxed(&rec->fr_urgent, true);
 	if (events < 0 ? events != -ECANCELED : events & (POLLHUP | POLLRDHUP | POLLERR))
@@ -149,6 +156,14 @@ static void on_event(struct ell_msg *watch, int32_t events)
 	lock_release(&rec->fr_lock);
 	if (UNLIKELY(!lw || !lw->lw_vcpu))
 		ell_msg_revoke(watch);
+}
+
+/* kport_above.expect: who waits may be far away. */
+static void on_expect(const struct ell_msg *watch)
+{
+	const struct fd_record *rec = CONTAINER_OF(watch, const struct fd_record, fr_watch);
+
+	park_prefetch(load_relaxed(&rec->fr_waiter));
 }
 
 /* kport_above.forked: whoever held the lock, or waits, is gone. */
@@ -172,6 +187,7 @@ static bool reserve(void)
 
 		/* Before the first watch there is no event. */
 		kport_above.event = on_event;
+		kport_above.expect = on_expect;
 		kport_above.forked = on_fork;
 		if (map != MAP_FAILED)
 			store_release(&records, map); /* ORD records-2: pairs with ORD records-1, ORD records-3 */
@@ -218,6 +234,7 @@ void fd_track(int fd, bool stream)
 	lock_acquire(&rec->fr_lock);
 	rec->fr_stream = stream;
 	store_relaxed(&rec->fr_urgent, false);
+	store_relaxed(&rec->fr_doubt, false);
 	store_relaxed(&rec->fr_hung, false);
 	store_relaxed(&rec->fr_ready, true);
 	store_relaxed(&rec->fr_tracked, true);
@@ -329,15 +346,70 @@ static bool is_use(const struct fd_record *rec, uint32_t uses)
 	return load_relaxed(&rec->fr_tracked) && load_relaxed(&rec->fr_uses) == uses;
 }
 
+/* Has the last receive ended where urgent data begin, with more behind them? */
+static bool is_at_mark(struct fd_record *rec)
+{
+	int at = 0;
+
+	if (sys.ioctl((int)(rec - records), SIOCATMARK, &at) == 0 && !at)
+		return false;
+	store_relaxed(&rec->fr_urgent, true);
+	return true;
+}
+
+/* After a receive of RESULT bytes, with MORE behind them or not: may there be something now? */
+static bool may_be_ready(struct fd_record *rec, int64_t result, bool more)
+{
+	if (more || !rec->fr_stream || result <= 0)
+		return true;
+	if (UNLIKELY(load_relaxed(&rec->fr_urgent)))
+		return is_at_mark(rec);
+	store_release(&rec->fr_doubt, true); /* ORD doubt-1: pairs with ORD doubt-2 */
+	return false;
+}
+
+/* The wait has lasted. Whose doubt is taken away has received before we ask. */
+static void resolve_doubt(struct fd_record *rec)
+{
+	if (xchg_acq_rel(&rec->fr_doubt, false) && is_at_mark(rec)) /* ORD doubt-2: pairs with ORD doubt-1 */
+		set_ready(rec);
+}
+
+/* To a few milliseconds; in half the time of ell_now(). */
+static ell_time about_now(void)
+{
+	struct timespec ts;
+
+	sys.clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return ts.tv_sec * ELL_SEC + ts.tv_nsec;
+}
+
+/* Sleeps as the waiter W: 0, or why there is nothing to receive, as wait_ready(). */
+static int64_t sleep_on(struct fd_record *rec, const struct waiter *w, ell_time until)
+{
+	ell_time doubtful = load_relaxed(&rec->fr_doubt) ? about_now() + DOUBT_PATIENCE : ELL_FOREVER;
+	struct thread *th = thread_current();
+	enum park_end end;
+
+	th->th_touches = rec;
+	end = park_commit_open(w->ticket, PARK_FD, until < doubtful ? until : doubtful, true);
+	if (end == PARK_WOKEN)
+		return 0;
+	remove_waiter(rec, w);
+	if (end == PARK_INTERRUPTED)
+		return th->th_broken ? -EINTR : 0;
+	resolve_doubt(rec);
+	return until <= doubtful && !load_relaxed(&rec->fr_ready) ? -ETIMEDOUT : 0;
+}
+
 /* Waits until REC, in its use number USES, is ready: 0; -ETIMEDOUT; -EINTR; -EBADF if it was closed. */
 static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 {
 	struct waiter w = {.ticket = park_prepare()};
-	struct thread *th = thread_current();
 	bool stuck = false, arm = false, done;
-	enum park_end end;
+	int64_t error = 0;
 
-	th->th_broken = false;
+	thread_current()->th_broken = false;
 	lock_acquire(&rec->fr_lock);
 	done = load_relaxed(&rec->fr_ready) || !is_use(rec, uses);
 	if (!done && UNLIKELY(send_is_closed())) {
@@ -352,37 +424,18 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 	lock_release(&rec->fr_lock);
 	if (done || stuck) {
 		park_cancel(w.ticket);
-		if (stuck) {
-			int64_t error = wait_once((int)(rec - records), until);
-
-			if (error)
-				return error;
+		if (stuck)
+			error = wait_once((int)(rec - records), until);
+		if (stuck && !error)
 			set_ready(rec);
-		}
-		return is_use(rec, uses) ? 0 : -EBADF;
+	} else {
+		if (arm)
+			watch_send(rec);
+		error = sleep_on(rec, &w, until);
 	}
-	if (arm)
-		watch_send(rec);
-	end = park_commit_open(w.ticket, PARK_FD, until, true);
-	if (end != PARK_WOKEN) {
-		remove_waiter(rec, &w);
-		if (end == PARK_EXPIRED && !load_relaxed(&rec->fr_ready))
-			return -ETIMEDOUT;
-		if (end == PARK_INTERRUPTED && th->th_broken)
-			return -EINTR;
-	}
+	if (error)
+		return error;
 	return is_use(rec, uses) ? 0 : -EBADF;
-}
-
-/*
- * A receive ends where urgent data begin, with more behind them: is that why it was short? The question costs half of a
- * receive in vain.
- */
-static bool is_at_mark(int fd)
-{
-	int at = 0;
-
-	return sys.ioctl(fd, SIOCATMARK, &at) != 0 || at;
 }
 
 int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg, ell_time until)
@@ -395,8 +448,7 @@ int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg
 			int64_t result = attempt(fd, arg, &more);
 
 			if (result != -EAGAIN) {
-				if (more || !rec->fr_stream || result <= 0 ||
-				    (load_relaxed(&rec->fr_urgent) && is_at_mark(fd)))
+				if (may_be_ready(rec, result, more))
 					set_ready(rec);
 				return result;
 			}

@@ -116,8 +116,9 @@ struct kport_above {
 	 * news come after its reply.
 	 */
 	void (*event)(struct ell_msg *watch, int32_t events);
-	void (*forked)(struct ell_msg *watch); /* right before its last news, in the child after a fork */
-	struct kport *(*self)(void);	       /* of the LWP that runs us; NULL on a foreign kernel thread */
+	void (*expect)(const struct ell_msg *watch); /* there will be news in a moment */
+	void (*forked)(struct ell_msg *watch);	     /* right before its last news, in the child after a fork */
+	struct kport *(*self)(void);		     /* of the LWP that runs us; NULL on a foreign kernel thread */
 };
 
 extern struct kport_above kport_above;

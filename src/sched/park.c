@@ -94,6 +94,11 @@ static struct thread *thread_of(park_ticket ticket)
 	return thread_at(ticket & THREAD_INDEX_MASK);
 }
 
+void park_prefetch(park_ticket ticket)
+{
+	__builtin_prefetch(thread_of(ticket), 1);
+}
+
 static uint64_t number_of(park_ticket ticket)
 {
 	return ticket >> THREAD_INDEX_BITS;

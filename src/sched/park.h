@@ -84,6 +84,9 @@ bool park_unpark(park_ticket ticket);
 /* The same, for a thread that should run next on this vCPU: the caller is about to wait for it. */
 bool park_unpark_next(park_ticket ticket);
 
+/* Whoever waits with TICKET will be unparked in a moment. Any ticket, 0 also. Context: any. */
+void park_prefetch(park_ticket ticket);
+
 /*
  * The same, for a thread that is to run on this vCPU and on no other, as soon as the caller has left for good. False
  * also if that cannot be: it is foreign, or may run elsewhere only, or the caller has no vCPU. Context: T, inside

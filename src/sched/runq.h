@@ -84,9 +84,16 @@ static inline struct thread *runq_next_pop(struct vcpu *vc)
 	return th;
 }
 
+/* Of TH, what runq_prefetch() looks at. Context: any. */
+static inline void runq_prefetch_descriptor(const struct thread *th)
+{
+	__builtin_prefetch(th, 1);
+	__builtin_prefetch((const char *)th + CACHE_LINE, 1);
+}
+
 /*
  * Who comes after the next one, as far as that can be seen: its stack may be far away, and there is time to fetch it.
- * Context: T V, on VC.
+ * Of who comes after that, where to find it. Context: T V, on VC.
  */
 static inline void runq_prefetch(const struct vcpu *vc)
 {
@@ -99,6 +106,9 @@ static inline void runq_prefetch(const struct vcpu *vc)
 		if (head == vc->vc_tail)
 			return;
 		th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
+		if (head + 1 != vc->vc_tail)
+			runq_prefetch_descriptor(load_relaxed(&vc->vc_ring[(head + 1) % RUNQ_SIZE]));
+		__builtin_prefetch(th->th_touches, 1);
 		if (th->th_tls)
 			__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
 		/* It may be new: then its frames will lie below. */

@@ -49,6 +49,7 @@ struct thread {
 	uint64_t th_sleeps;	    /* the number of its last sleep: itself */
 	uint32_t th_wanted;	/* somebody wants to interrupt it: see sched/interrupt.c. Anybody sets, itself clears */
 	struct thread *th_next; /* in a run queue or an inbox */
+	const void *th_touches; /* what it will look at first when it goes on, or did once: itself */
 	struct vcpu *th_vcpu;	/* the only one that may run it, or NULL: fixed when it starts */
 	struct vcpu *th_last;	/* the one that ran it last, for wakers that are none */
 	int th_errno;		/* while it does not run, if it has no TLS of its own */

@@ -83,6 +83,11 @@ static void what_comes_behind_urgent_data_is_received(void)
 	CHECK_EQ(send(theirs, "def", 3, 0), 3);
 	receive_text(ours, "abc");
 	receive_text(ours, "def");
+	/* Now it is known to have urgent data. */
+	CHECK_EQ(send(theirs, "ghiX", 4, MSG_OOB), 4);
+	CHECK_EQ(send(theirs, "jkl", 3, 0), 3);
+	receive_text(ours, "ghi");
+	receive_text(ours, "jkl");
 	CHECK_EQ(ell_close(ours), 0);
 	CHECK_EQ(close(theirs), 0);
 }

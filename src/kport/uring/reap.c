@@ -20,7 +20,8 @@ static struct uring *uring_of(struct kport *kp)
 	return CONTAINER_OF(kp, struct uring, ur_kport);
 }
 
-enum { AHEAD = 2 };
+/* So many completions ahead a message is fetched, and then what its news are for. */
+enum { AHEAD = 5, AHEAD_OF_THAT = 2 };
 
 static struct ell_msg *message_of(uint64_t user_data)
 {
@@ -42,6 +43,12 @@ static bool reply(struct uring *ur, struct replies *rs, struct ell_msg *m, int64
 	return true;
 }
 
+/* Of a socket, POLLPRI comes with any data: what woke the poll is reported, not what is. */
+static int32_t known_events(int32_t res)
+{
+	return res < 0 ? res : res & ~POLLPRI;
+}
+
 static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, int32_t res, uint32_t flags)
 {
 	struct ell_msg *m = message_of(user_data);
@@ -53,7 +60,7 @@ static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, i
 		panic("io_uring: a completion (result %d) for message %p of another generation (%u, now %u)", res,
 		      (void *)m, (unsigned)(user_data >> 48), (unsigned)(uint16_t)m->ms_gen);
 	if (m->ms_op == ELL_OP_WATCH && (flags & IORING_CQE_F_MORE)) {
-		kport_above.event(m, res);
+		kport_above.event(m, known_events(res));
 		return;
 	}
 	kport_has_not(&ur->ur_kport, m, row->class);
@@ -64,7 +71,7 @@ static void complete(struct uring *ur, struct replies *rs, uint64_t user_data, i
 	/* With its reply a message may be gone; the memory of a watch is not. */
 	watch = m->ms_op == ELL_OP_WATCH;
 	if (reply(ur, rs, m, result) && UNLIKELY(watch))
-		kport_above.event(m, res);
+		kport_above.event(m, known_events(res));
 }
 
 static inline void act(struct uring *ur, struct replies *rs, const struct io_uring_cqe *cqe)
@@ -89,11 +96,24 @@ static inline void act(struct uring *ur, struct replies *rs, const struct io_uri
 	}
 }
 
-/* The message of the completion after the next: it may be far away, and there is time to fetch it. */
+static inline uint64_t data_ahead(const struct io_uring_cq *cq, unsigned head, unsigned ahead)
+{
+	return cq->cqes[(head + ahead) & cq->ring_mask].user_data;
+}
+
+/* What the completions that follow are about may be far away, and there is time to fetch it. */
 static inline void prefetch(const struct io_uring_cq *cq, unsigned head)
 {
-	if (load_relaxed(cq->ktail) - head > AHEAD)
-		__builtin_prefetch(message_of(cq->cqes[(head + AHEAD) & cq->ring_mask].user_data), 1);
+	unsigned count = load_relaxed(cq->ktail) - head;
+	uint64_t data;
+
+	if (count > AHEAD)
+		__builtin_prefetch(message_of(data_ahead(cq, head, AHEAD)), 1);
+	if (count <= AHEAD_OF_THAT)
+		return;
+	data = data_ahead(cq, head, AHEAD_OF_THAT);
+	if ((data & KIND_MASK) == KIND_MESSAGE && message_of(data)->ms_op == ELL_OP_WATCH)
+		kport_above.expect(message_of(data));
 }
 
 /* Replies to all that is in the ring: false if that was nothing. */
