@@ -9,12 +9,15 @@
 extern "C" {
 #endif
 
+enum { ELL_SLICES = 24 };
+
 struct ell_stats {
 	unsigned vcpus;
-	unsigned lwps;	     /* kernel threads that run threads, ever made: vCPUs, and spare ones */
-	unsigned lwps_spare; /* of these: wait for a vCPU */
-	unsigned lwps_away;  /* of these: run a thread that blocks or computes, without vCPU */
-	unsigned lwps_max;   /* ELLULA_LWPS_MAX */
+	unsigned vcpus_active; /* of these: do not rest, see ell_vcpus_limit() */
+	unsigned lwps;	       /* kernel threads that run threads, ever made: vCPUs, and spare ones */
+	unsigned lwps_spare;   /* of these: wait for a vCPU */
+	unsigned lwps_away;    /* of these: run a thread that blocks or computes, without vCPU */
+	unsigned lwps_max;     /* ELLULA_LWPS_MAX */
 
 	/* Counted since the start, over all vCPUs or LWPs. */
 	uint64_t switches;   /* from thread to thread */
@@ -24,6 +27,12 @@ struct ell_stats {
 	uint64_t handoffs;   /* vCPUs that went to another LWP */
 	uint64_t kicks;	     /* signals to LWPs that are away, for what is in their rings */
 	uint64_t interrupts; /* signals to LWPs, for upcalls */
+
+	/*
+	 * How long threads ran from one switch to the next, counted with ELLULA_STALL only: slices[0] under 1.024 us,
+	 * slices[i] under 2^i times that, and not under the half; slices[ELL_SLICES - 1] longer ones, too.
+	 */
+	uint64_t slices[ELL_SLICES];
 };
 
 /*

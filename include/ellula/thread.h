@@ -57,6 +57,14 @@ int ell_init(void);
 /* How many vCPUs there are; 0 before the start. Safe in a signal handler. */
 int ell_vcpus(void);
 
+/*
+ * From now on at most COUNT vCPUs run threads that may move, and the others rest: they run what is bound to them, and
+ * all that was sent there is replied to. 0; EINVAL, COUNT is less than 1 or more than ell_vcpus(); ENXIO, the runtime
+ * is not started. A thread that is running leaves a vCPU that rests at its next switch or soon after. What the system
+ * allows (CPU affinity, cgroup quota) is a limit of the same kind, see libellula(7). Not for signal handlers.
+ */
+int ell_vcpus_limit(int count);
+
 /* The vCPU that runs the caller, from 0; -1 on a foreign kernel thread. It may be another one right afterwards. */
 int ell_vcpu(void);
 

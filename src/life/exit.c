@@ -25,6 +25,7 @@
 #include "life/life.h"
 #include "sched/end.h"
 #include "sched/sched.h"
+#include "sched/slices.h"
 
 #define BOUND_DEFAULT (2 * ELL_SEC)
 #define REST_FIRST (20 * ELL_USEC)
@@ -69,8 +70,10 @@ void life_settle(bool close)
 
 static void close_once(void)
 {
-	if (xchg_acq_rel(&closed, 1) == 0)
+	if (xchg_acq_rel(&closed, 1) == 0) {
+		slices_say();
 		life_settle(true);
+	}
 }
 
 /* ELLULA_EXIT_BOUND, in milliseconds. */

@@ -43,6 +43,7 @@
 #include "sched/end.h"
 #include "sched/handoff.h"
 #include "sched/interrupt.h"
+#include "sched/limit.h"
 #include "sched/monitor.h"
 #include "sched/sched.h"
 #include "sched/send.h"
@@ -196,6 +197,7 @@ static void clear_runtime(struct lwp *lw)
 	runtime.rt_solo = true;
 	runtime.rt_forked = true;
 	runtime.rt_count = lw ? 1 : 0;
+	limit_begin(runtime.rt_count, false);
 	runtime.rt_lwp_count = 0;
 	if (!lw)
 		return;

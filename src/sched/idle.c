@@ -23,6 +23,7 @@
 #include "base/atomic.h"
 #include "kport/kport.h"
 #include "sched/interrupt.h"
+#include "sched/limit.h"
 #include "sched/monitor.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
@@ -46,10 +47,21 @@ static bool clear_idle(const struct vcpu *vc)
 	return fetch_and_seq_cst(&runtime.rt_idle[vc->vc_number / 64], ~bit) & bit;
 }
 
+/* The idle ones of vCPUs 64 * I on, those that rest left out. */
+static uint64_t idle_workers(unsigned i)
+{
+	unsigned active = load_relaxed(&runtime.rt_active);
+	uint64_t bits = load_relaxed(&runtime.rt_idle[i]);
+
+	if (active >= (i + 1) * 64)
+		return bits;
+	return active > i * 64 ? bits & ((UINT64_C(1) << active % 64) - 1) : 0;
+}
+
 static bool any_idle(void)
 {
 	for (unsigned i = 0; i * 64 < runtime.rt_count; i++) {
-		if (load_relaxed(&runtime.rt_idle[i]))
+		if (idle_workers(i))
 			return true;
 	}
 	return false;
@@ -68,7 +80,7 @@ static bool all_idle(void)
 static struct vcpu *claim_idle(void)
 {
 	for (unsigned i = 0; i * 64 < runtime.rt_count; i++) {
-		uint64_t bits = load_relaxed(&runtime.rt_idle[i]);
+		uint64_t bits = idle_workers(i);
 
 		while (bits) {
 			struct vcpu *vc = &runtime.rt_vcpus[i * 64 + (unsigned)__builtin_ctzll(bits)];
@@ -123,7 +135,7 @@ struct thread *sched_steal(struct vcpu *vc)
 {
 	unsigned start = (unsigned)(vc->vc_rounds % runtime.rt_count);
 
-	if (UNLIKELY(runtime.rt_migrate))
+	if (UNLIKELY(runtime.rt_migrate || limit_rests(vc)))
 		return NULL;
 	for (unsigned i = 0; i < runtime.rt_count; i++) {
 		struct vcpu *victim = &runtime.rt_vcpus[(start + i) % runtime.rt_count];
@@ -154,7 +166,7 @@ static bool has_work(const struct lwp *lw)
 	    load_seq_cst(&runtime.rt_question) != load_relaxed(&lw->lw_answered) || load_seq_cst(&interrupt_stop) ||
 	    load_seq_cst(&interrupt_any))
 		return true;
-	for (unsigned i = 0; !runtime.rt_migrate && i < runtime.rt_count; i++) {
+	for (unsigned i = 0; !runtime.rt_migrate && !limit_rests(vc) && i < runtime.rt_count; i++) {
 		if (runq_has_some(&runtime.rt_vcpus[i]))
 			return true;
 	}
@@ -168,7 +180,7 @@ static ell_time sleep_until(struct vcpu *vc)
 	ell_time look;
 
 	end_watch(vc);
-	if (runtime.rt_solo || all_idle() || xchg_acq_rel(&runtime.rt_watch, 1) != 0)
+	if (runtime.rt_solo || limit_rests(vc) || all_idle() || xchg_acq_rel(&runtime.rt_watch, 1) != 0)
 		return until;
 	vc->vc_watching = true;
 	look = ell_now() + WATCH_NS;

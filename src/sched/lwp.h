@@ -3,6 +3,7 @@
 #ifndef SCHED_LWP_H
 #define SCHED_LWP_H
 
+#include <ellula/stats.h>
 #include <ellula/time.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -56,6 +57,9 @@ struct lwp {
 	ell_time
 		lw_stalled; /* since then it runs a thread that has lost its vCPU; 0: that was announced. The monitor */
 	ell_time lw_reported; /* the beginning of the stall that was reported last: the monitor */
+	ell_time lw_told;     /* the same, of the one that the upcall was dispatched for: the monitor */
+
+	uint64_t lw_slices[ELL_SLICES]; /* see sched/slices.c: counters, read by anybody */
 } CACHE_ALIGNED;
 
 _Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");

@@ -43,6 +43,7 @@
 #include "base/panic.h"
 #include "kport/kport.h"
 #include "sched/handoff.h"
+#include "sched/limit.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 #include "sched/stall.h"
@@ -66,7 +67,7 @@ struct sight {
 };
 
 static struct {
-	bool runs;
+	uint32_t runs;
 	bool hands_over;       /* or only looks, for the sake of reports (stall.c) */
 	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
@@ -127,7 +128,8 @@ void monitor_forked(void)
 {
 	monitor_unprepare();
 	monitor_sleeps = 0;
-	monitor.runs = false;
+	monitor.runs = 0;
+	monitor.hands_over = false;
 	/* The forker holds it. */
 	lock_release(&monitor.look);
 	handoff_forked();
@@ -324,6 +326,7 @@ static void *monitor_main(void *unused)
 		again = look_for_stalls(now);
 		again |= handoff_serve();
 		lock_release(&monitor.look);
+		limit_look(now);
 		if (!again && !load_relaxed(&kport_is_mute) && tick == SLICE_NS && soon == SLICE_NS && all_idle()) {
 			store_seq_cst(&monitor_sleeps, 1); /* ORD monitor-2: pairs with ORD monitor-1 in monitor.h */
 			if (all_idle() && !load_seq_cst(&runtime.rt_ended))
@@ -341,34 +344,61 @@ void monitor_prepare(void)
 	const char *wish = getenv("ELLULA_MONITOR");
 
 	sys.pthread_sigmask(SIG_SETMASK, NULL, &monitor.signals);
-	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && handoff_probe();
 	/* The threads of a program that runs unmodified bring TLS and signals of their own along. */
-	monitor.runs = !runtime.rt_guests && (monitor.hands_over || stall_is_watched());
-	if (!monitor.runs)
-		return;
-	kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	monitor.runs = kport_bell >= 0;
+	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && !runtime.rt_guests && handoff_probe();
+	if (monitor.hands_over)
+		kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (kport_bell < 0)
+		monitor.hands_over = false;
 }
 
-void monitor_start(void)
+/* 0 or an errno. */
+static int start_thread(void)
 {
-	sigset_t all;
+	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
 	int error;
 
-	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
-		monitor.hands_over = false;
-	if (!monitor.runs || !(monitor.hands_over || stall_is_watched()))
-		return;
+	if (kport_bell < 0)
+		kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (kport_bell < 0)
+		return errno;
 	handoff_watch_signal();
 	sigfillset(&all);
-	sys.pthread_sigmask(SIG_SETMASK, &all, NULL);
+	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	error = sys.pthread_create(&thread, &attr, monitor_main, NULL);
 	pthread_attr_destroy(&attr);
-	sys.pthread_sigmask(SIG_SETMASK, &monitor.signals, NULL);
+	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+int monitor_watch(void)
+{
+	uint32_t no = 0;
+	int error;
+
+	if (runtime.rt_guests)
+		return -ENOTSUP;
+	if (!cas_acq_rel(&monitor.runs, &no, 1))
+		return 0;
+	error = start_thread();
+	if (error)
+		store_release(&monitor.runs, 0);
+	return -error;
+}
+
+void monitor_start(void)
+{
+	int error;
+
+	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
+		monitor.hands_over = false;
+	if (runtime.rt_guests || !(monitor.hands_over || stall_is_watched() || limit_follows()))
+		return;
+	error = -monitor_watch();
 	if (error)
 		complain("no monitor: %s", strerror(error));
 }

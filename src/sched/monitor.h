@@ -16,6 +16,9 @@ void monitor_prepare(void);
 void monitor_unprepare(void);
 void monitor_start(void);
 
+/* At least it looks from now on: 0 or -errno. Context: T F. */
+int monitor_watch(void);
+
 /*
  * Before a fork: the monitor hands nothing over, and serves nobody, until it is released. In the child there is none.
  * Context: T F; K.

@@ -11,6 +11,7 @@
  */
 #include "sched/current.h"
 #include "sched/inside.h"
+#include "sched/limit.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 
@@ -59,12 +60,16 @@ static struct vcpu *home_of(const struct thread *th)
 {
 	if (th->th_vcpu)
 		return th->th_vcpu;
-	return th->th_last ? th->th_last : &runtime.rt_vcpus[0];
+	if (UNLIKELY(!th->th_last))
+		return &runtime.rt_vcpus[0];
+	if (UNLIKELY(limit_rests(th->th_last)))
+		return &runtime.rt_vcpus[(unsigned)th->th_last->vc_number % load_relaxed(&runtime.rt_active)];
+	return th->th_last;
 }
 
 static struct vcpu *neighbour_of(const struct vcpu *vc)
 {
-	return &runtime.rt_vcpus[((unsigned)vc->vc_number + 1) % runtime.rt_count];
+	return &runtime.rt_vcpus[((unsigned)vc->vc_number + 1) % load_relaxed(&runtime.rt_active)];
 }
 
 static bool is_asleep(const struct vcpu *vc)

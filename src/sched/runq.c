@@ -156,3 +156,10 @@ struct thread *runq_steal(struct vcpu *vc, struct vcpu *victim, bool also_next)
 		return NULL;
 	return xchg_acq_rel(&victim->vc_next, NULL);
 }
+
+struct thread *runq_take(struct vcpu *vc)
+{
+	struct thread *th = load_relaxed(&vc->vc_next) ? xchg_acq_rel(&vc->vc_next, NULL) : NULL;
+
+	return th ? th : runq_ring_pop(vc);
+}

@@ -21,6 +21,9 @@ void runq_push_next(struct vcpu *vc, struct thread *th);
  */
 struct thread *runq_steal(struct vcpu *vc, struct vcpu *victim, bool also_next);
 
+/* Any thread that is ready here and may move: NULL if there is none. Context: V, on VC. */
+struct thread *runq_take(struct vcpu *vc);
+
 /* Is anything in the queue that a thief could take? Context: any. */
 static inline bool runq_has_some(const struct vcpu *vc)
 {

@@ -18,6 +18,7 @@
 #include "sched/handoff.h"
 #include "sched/inside.h"
 #include "sched/interrupt.h"
+#include "sched/limit.h"
 #include "sched/monitor.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
@@ -289,7 +290,7 @@ int sched_start(struct lwp **self)
 	if (runtime.rt_vcpus)
 		return -EALREADY;
 	arch_probe();
-	count = wanted("ELLULA_VCPUS", cpus_allowed(), VCPUS_MAX);
+	count = wanted("ELLULA_VCPUS", cpus_allowed(0), VCPUS_MAX);
 	lwps = wanted("ELLULA_LWPS_MAX", count + LWPS_SPARE_MAX, VCPUS_MAX + LWPS_SPARE_MAX);
 	if (!count || !lwps || !stall_configure() || kport_choose() < 0)
 		return -EINVAL;
@@ -298,6 +299,7 @@ int sched_start(struct lwp **self)
 		return -ENOMEM;
 	kport_above.self = own_kport;
 	interrupt_start();
+	limit_begin(count, !getenv("ELLULA_VCPUS"));
 	runtime.rt_solo = count == 1;
 	runtime.rt_migrate = count > 1 && getenv("ELLULA_MIGRATE");
 	monitor_prepare();

@@ -11,6 +11,7 @@
 EXPORT void ell_stats_get(struct ell_stats *stats)
 {
 	*stats = (struct ell_stats){.vcpus = runtime.rt_count,
+				    .vcpus_active = load_relaxed(&runtime.rt_active),
 				    .lwps = load_acquire(&runtime.rt_lwp_count), /* ORD lwps-1: pairs with ORD lwps-2 */
 				    .lwps_max = runtime.rt_lwp_max,
 				    .interrupts = load_relaxed(&interrupt_counts.kicks)};
@@ -24,6 +25,11 @@ EXPORT void ell_stats_get(struct ell_stats *stats)
 		stats->sleeps += load_relaxed(&vc->vc_sleeps);
 		stats->handoffs += load_relaxed(&vc->vc_handoffs);
 	}
-	for (unsigned i = 0; i < stats->lwps; i++)
-		stats->kicks += load_relaxed(&runtime.rt_lwps[i].lw_kicks);
+	for (unsigned i = 0; i < stats->lwps; i++) {
+		const struct lwp *lw = &runtime.rt_lwps[i];
+
+		stats->kicks += load_relaxed(&lw->lw_kicks);
+		for (unsigned k = 0; k < ELL_SLICES; k++)
+			stats->slices[k] += load_relaxed(&lw->lw_slices[k]);
+	}
 }

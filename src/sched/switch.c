@@ -23,9 +23,11 @@
 #include "sched/handoff.h"
 #include "sched/inside.h"
 #include "sched/interrupt.h"
+#include "sched/limit.h"
 #include "sched/runq.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
+#include "sched/slices.h"
 
 enum { TURNS = 61 };
 
@@ -129,14 +131,23 @@ void sched_leave(struct thread *th)
 /* Runs TH until some thread comes back to the scheduler: that one. */
 static struct thread *run(struct lwp *lw, struct thread *th)
 {
+	ell_time begin = 0;
+
 	lw->lw_vcpu->vc_turns = TURNS;
+	if (UNLIKELY(slices_timed)) {
+		lw->lw_vcpu->vc_turns = 0;
+		begin = ell_now();
+	}
 	tls_switch(lw->lw_tls, tls_of(th, lw->lw_vcpu));
 	enter_thread(lw, th);
 	/* A kick that came before has found no thread. */
 	if (UNLIKELY(load_relaxed(&interrupt_any)))
 		store_relaxed(&th->th_wanted, 1);
 	sanitizer_leave_scheduler_for(lw, th);
-	return arch_switch(&lw->lw_ctx, &th->th_ctx, NULL);
+	th = arch_switch(&lw->lw_ctx, &th->th_ctx, NULL);
+	if (UNLIKELY(begin))
+		slices_count(lw, begin);
+	return th;
 }
 
 /* Written out, a guarded stretch that ends with the switch: one access less at each end is a tenth of a yield. */
@@ -185,6 +196,8 @@ static struct thread *next_of_round(struct lwp *lw)
 	if (UNLIKELY(load_relaxed(&runtime.rt_question) != load_relaxed(&lw->lw_answered)))
 		end_answer(lw);
 	sched_take_inbox(vc);
+	if (UNLIKELY(limit_rests(vc)))
+		limit_pass_on(vc);
 	th = runq_pop(vc);
 	if (!runtime.rt_solo) {
 		if (!th)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/lock.h"
 #include "base/panic.h"
 #include "sched/thread.h"
@@ -105,5 +106,14 @@ void thread_each(bool (*fn)(struct thread *th, void *arg), void *arg)
 
 		if (th && load_acquire(&th->th_id) != 0 && !fn(th, arg))
 			return;
+	}
+}
+
+void thread_name_get(const struct thread *th, char name[ELL_NAME_MAX])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(th->th_name_words); i++) {
+		uint64_t word = load_relaxed(&th->th_name_words[i]);
+
+		memcpy(name + i * sizeof(word), &word, sizeof(word));
 	}
 }

@@ -132,6 +132,9 @@ static inline struct thread *thread_at(uint32_t index)
  */
 struct thread *thread_find(ell_thread id);
 
+/* The name of TH, as far as it is not changed meanwhile. Context: any. */
+void thread_name_get(const struct thread *th, char name[ELL_NAME_MAX]);
+
 /*
  * A descriptor for a new thread of KIND on a slot of POOL, with a new id: NULL if there is no memory. What the last
  * user left in th_tls, th_wait and th_permit is still there. Context: T F.

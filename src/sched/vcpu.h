@@ -35,6 +35,7 @@ struct vcpu {
 	uintptr_t vc_tls;     /* the thread pointer of its threads that have none of their own */
 	int *vc_errno;	      /* errno there */
 	int vc_number;
+	unsigned vc_passed; /* threads that it has passed on, see sched/limit.c */
 
 	/* See sched/runq.c. */
 	uint32_t vc_head CACHE_ALIGNED; /* owner and thieves */
@@ -65,6 +66,7 @@ struct runtime {
 	uint32_t rt_ended;
 	uint64_t rt_question;				/* see sched/end.c: who ends */
 	uint64_t rt_idle[VCPUS_MAX / 64] CACHE_ALIGNED; /* bit set: that vCPU is idle, and nobody wakes it. LWPs */
+	unsigned rt_active;				/* of vCPUs: these do not rest, see sched/limit.c */
 	uint32_t rt_searching;				/* one was woken to look for work, and has found none yet */
 	uint32_t rt_watch;				/* an idle one looks now and then */
 };

@@ -80,14 +80,14 @@ static unsigned group_quota(const char *mount)
 	}
 }
 
-unsigned cpus_allowed(void)
+unsigned cpus_allowed(pid_t tid)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 	unsigned cpus = 1;
 	cpu_set_t set;
 
 	/* A machine with more CPUs than the set holds refuses: 1 would be wrong, but an override is there. */
-	if (sys.sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+	if (sys.sched_getaffinity(tid, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
 		cpus = (unsigned)CPU_COUNT(&set);
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		unsigned quota = group_quota(mounts[i]);

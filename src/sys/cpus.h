@@ -3,8 +3,10 @@
 #ifndef SYS_CPUS_H
 #define SYS_CPUS_H
 
-/* min(CPUs of the affinity mask, ceil(quota of the control group)), at least 1. Context: F. */
-unsigned cpus_allowed(void);
+#include <sys/types.h>
+
+/* min(CPUs of the affinity mask of TID, 0: the caller, ceil(quota of the control group)), at least 1. Context: F. */
+unsigned cpus_allowed(pid_t tid);
 
 /*
  * The quota that the file at PATH, a cpu.max of control groups version 2, grants, in CPUs and rounded up; 0 if it

@@ -174,7 +174,7 @@ static struct vcpu *next_vcpu(void)
 {
 	static uint32_t turn;
 
-	return &runtime.rt_vcpus[fetch_add_relaxed(&turn, 1) % runtime.rt_count];
+	return &runtime.rt_vcpus[fetch_add_relaxed(&turn, 1) % load_relaxed(&runtime.rt_active)];
 }
 
 static inline int create(ell_thread *thread, const struct ell_attr *attr, void *(*fn)(void *), void *arg)

@@ -47,16 +47,15 @@ EXPORT int ell_vcpu(void)
 EXPORT int ell_name(ell_thread thread, char *buf, size_t size)
 {
 	struct thread *th = thread_find(thread);
-	uint64_t name[ARRAY_SIZE(th->th_name_words)];
+	char name[ELL_NAME_MAX];
 	size_t n;
 
 	if (!th)
 		return ESRCH;
-	for (size_t i = 0; i < ARRAY_SIZE(name); i++)
-		name[i] = load_relaxed(&th->th_name_words[i]);
+	thread_name_get(th, name);
 	if (size == 0)
 		return ERANGE;
-	n = strnlen((char *)name, ELL_NAME_MAX - 1);
+	n = strnlen(name, ELL_NAME_MAX - 1);
 	memcpy(buf, name, n < size ? n : size - 1);
 	buf[n < size ? n : size - 1] = '\0';
 	return n < size ? 0 : ERANGE;
