@@ -71,6 +71,25 @@ int ell_upcall_dispatch(ell_upcall upcall, ell_thread thread);
 int ell_upcall_on_port(ell_upcall upcall, ell_thread thread, struct ell_port *port);
 int ell_upcall_on_time(ell_upcall upcall, ell_thread thread, ell_time until);
 
+/* A thread that has kept its LWP, in a system call or computing, for NS nanoseconds so far. */
+struct ell_stall {
+	ell_thread thread;
+	int vcpu; /* where it runs, or ran before it lost that */
+	int64_t ns;
+	char name[ELL_NAME_MAX];
+};
+
+/*
+ * The same, once each time that a thread has not switched for NS nanoseconds, as far as the monitor sees, which looks
+ * every 10 ms: 0; EINVAL, NS is negative; ENXIO, the runtime is not started; EAGAIN or EMFILE, there can be no monitor;
+ * ENOTSUP, there is none under "ellula run". Replaces what was asked for before; NS 0: not any more. Not for signal
+ * handlers.
+ */
+int ell_upcall_on_stall(ell_upcall upcall, ell_thread thread, int64_t ns);
+
+/* Who has stalled last, of those that the upcall was dispatched for; all 0: nobody. Not for signal handlers. */
+void ell_stall_get(struct ell_stall *stall);
+
 /*
  * UPCALL does not begin any more: 0, EINVAL, or EBUSY while it runs, or its time has not come. Take it from its port
  * before. Not for signal handlers.

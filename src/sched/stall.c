@@ -29,7 +29,9 @@
 #include "base/atomic.h"
 #include "base/panic.h"
 #include "sched/handoff.h"
+#include "sched/slices.h"
 #include "sched/thread.h"
+#include "sched/vcpu.h"
 #include "sys/sys.h"
 
 #define GAP_NS ELL_SEC
@@ -46,6 +48,8 @@ static struct {
 	const struct thread *thread; /* who is to be reported */
 	struct lwp *asked;	     /* who was asked last */
 	uint32_t printed;	     /* it has answered, about that thread: the handler */
+	ell_time tell_limit;	     /* 0: nobody is to be told */
+	void (*tell)(const struct ell_stall *stall);
 } stall;
 
 /* What a thread may be in for long. */
@@ -130,12 +134,19 @@ bool stall_configure(void)
 		return false;
 	}
 	stall.limit = (ell_time)n * unit;
+	slices_timed = true;
 	return true;
 }
 
 bool stall_is_watched(void)
 {
-	return stall.limit != 0;
+	return stall.limit != 0 || load_relaxed(&stall.tell_limit) != 0;
+}
+
+void stall_tell(int64_t ns, void (*fn)(const struct ell_stall *stall))
+{
+	store_relaxed(&stall.tell, fn);
+	store_release(&stall.tell_limit, ns); /* ORD tell-1: pairs with ORD tell-2 */
 }
 
 static const char *name_of(long number)
@@ -202,7 +213,27 @@ static bool report(struct lwp *lw, ell_time lasts)
 	return load_relaxed(&stall.printed);
 }
 
-bool stall_look(struct lwp *lw, ell_time since, ell_time now)
+/* May it still become long enough? */
+static bool tell(struct lwp *lw, ell_time since, ell_time now)
+{
+	ell_time limit = load_acquire(&stall.tell_limit); /* ORD tell-2: pairs with ORD tell-1 */
+	const struct thread *th = load_relaxed(&lw->lw_current);
+	const struct vcpu *vc = th ? load_relaxed(&th->th_last) : NULL;
+	struct ell_stall it = {.ns = now - since};
+
+	if (!limit || lw->lw_told == since || !vc)
+		return false;
+	if (now - since < limit)
+		return true;
+	lw->lw_told = since;
+	it.thread = load_relaxed(&th->th_id);
+	it.vcpu = vc->vc_number;
+	thread_name_get(th, it.name);
+	load_relaxed (&stall.tell)(&it);
+	return false;
+}
+
+static bool look_and_report(struct lwp *lw, ell_time since, ell_time now)
 {
 	if (!stall.limit || lw->lw_reported == since)
 		return false;
@@ -220,6 +251,13 @@ bool stall_look(struct lwp *lw, ell_time since, ell_time now)
 	stall.more = 0;
 	stall.next = ell_after(GAP_NS);
 	return false;
+}
+
+bool stall_look(struct lwp *lw, ell_time since, ell_time now)
+{
+	bool more = tell(lw, since, now);
+
+	return look_and_report(lw, since, now) || more;
 }
 
 void stall_report_here(struct lwp *lw)

@@ -4,6 +4,7 @@
 #define SCHED_STALL_H
 
 #include <ellula/time.h>
+#include <ellula/upcall.h>
 #include <stdbool.h>
 
 #include "sched/lwp.h"
@@ -11,12 +12,15 @@
 /* ELLULA_STALL: false if it makes no sense, and a line on stderr says why. Once, at the start. */
 bool stall_configure(void);
 
-/* Is anything to be reported? */
+/* Is anybody interested in stalls? */
 bool stall_is_watched(void);
 
+/* FN is to be called when a thread has not scheduled for NS, on the monitor; NS 0: no more. Context: T F. */
+void stall_tell(int64_t ns, void (*fn)(const struct ell_stall *stall));
+
 /*
- * LW runs the same thread since SINCE: reports that, once, if it is too long by now. Returns whether a report may still
- * come. Context: F, the monitor.
+ * LW runs the same thread since SINCE: reports and tells that, once, if it is too long by now. Returns whether one of
+ * these may still come. Context: F, the monitor.
  */
 bool stall_look(struct lwp *lw, ell_time since, ell_time now);
 

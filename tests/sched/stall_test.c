@@ -136,6 +136,80 @@ static void one_that_blocks_is_named_with_its_system_call(void)
 	CHECK_EQ(count(text, "has not scheduled"), 1);
 }
 
+static uint32_t told;
+
+static void tell(void *unused)
+{
+	(void)unused;
+	fetch_add_acq_rel(&told, 1);
+}
+
+static void *compute_until(void *until)
+{
+	while (ell_now() < *(ell_time *)until)
+		;
+	return NULL;
+}
+
+/* Runs a thread of that NAME for NS on another vCPU; on this one others may run meanwhile. */
+static ell_thread run_for(const char *name, int64_t ns)
+{
+	ell_time until = ell_after(ns);
+	struct ell_attr attr;
+	ell_thread thread;
+
+	ell_attr_init(&attr);
+	attr.name = name;
+	attr.vcpu = (ell_vcpu() + 1) % ell_vcpus();
+	CHECK_EQ(ell_create(&thread, &attr, compute_until, &until), 0);
+	while (ell_now() < until)
+		ell_yield();
+	CHECK_EQ(ell_join(thread, NULL), 0);
+	return thread;
+}
+
+static void an_upcall_is_told(void)
+{
+	ell_upcall up = ell_upcall_register(tell, NULL, 0);
+	struct ell_stall stall;
+	ell_thread culprit_id;
+	uint32_t before;
+
+	ell_stall_get(&stall);
+	CHECK_EQ(stall.ns, 0);
+	CHECK_EQ(ell_upcall_on_stall(up, ELL_THREAD_ANY, -1), EINVAL);
+	CHECK_EQ(ell_upcall_on_stall(up, ELL_THREAD_ANY, 20 * ELL_MSEC), 0);
+	do {
+		before = load_acquire(&told);
+		culprit_id = run_for("culprit", 100 * ELL_MSEC);
+		ell_stall_get(&stall);
+		/* The machine may have run somebody else all the time. */
+	} while (load_acquire(&told) == before || stall.thread != culprit_id);
+	CHECK_STR(stall.name, "culprit");
+	CHECK(stall.ns >= 20 * ELL_MSEC);
+	CHECK(stall.vcpu >= 0 && stall.vcpu < ell_vcpus());
+	CHECK_EQ(ell_upcall_on_stall(up, ELL_THREAD_ANY, 0), 0);
+	run_for("nobody's", 50 * ELL_MSEC);
+	before = load_acquire(&told);
+	run_for("nobody's", 100 * ELL_MSEC);
+	CHECK_EQ(load_acquire(&told), before);
+	CHECK_EQ(ell_upcall_delete(up), 0);
+}
+
+static void the_slices_are_counted(void)
+{
+	static const char *const texts[] = {"has not scheduled", NULL};
+	static char text[65536];
+	const char *line;
+
+	culprit = compute;
+	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
+	line = strstr(text, "slices of threads");
+	CHECK(line != NULL);
+	/* The culprit ran for more than 20 ms: 33.55, 67.11, ... */
+	CHECK(strstr(line, "ms 1") != NULL);
+}
+
 static void a_time_that_is_none_is_an_error(void)
 {
 	static const char *const bad[] = {"0", "5 ms", "-1", "10m", "ms", "1000001s"};
@@ -153,6 +227,8 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_thread_that_computes_is_named),
 		HARNESS_CASE(so_is_one_that_keeps_its_vcpu),
 		HARNESS_CASE(one_that_blocks_is_named_with_its_system_call),
+		HARNESS_CASE(the_slices_are_counted),
+		HARNESS_CASE(an_upcall_is_told, HARNESS_IN_RUN, HARNESS_VCPUS(2)),
 		HARNESS_CASE(a_time_that_is_none_is_an_error),
 	};
 
