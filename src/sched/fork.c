@@ -22,6 +22,9 @@
  * it, with helpers, or on a wheel is brought into one chain first, since a reply may run an upcall that sends. Nothing
  * of short class is out: that ended before the copy.
  *
+ * If a foreign kernel thread forks there is no LWP in the child. The runtime is then as before its start, and can be
+ * started. What the parent's vCPUs and LWPs were described by stays, for other memory points there.
+ *
  * The C library, in the child, takes the stacks of all its threads for free but that of the thread which runs. That
  * must be the one that it has made for this LWP and not the block of a user thread: hence the change of TLS.
  *
@@ -199,8 +202,10 @@ static void clear_runtime(struct lwp *lw)
 	runtime.rt_count = lw ? 1 : 0;
 	limit_begin(runtime.rt_count, false);
 	runtime.rt_lwp_count = 0;
-	if (!lw)
+	if (!lw) {
+		sched_start_forget();
 		return;
+	}
 	/* One whose vCPU was given away takes any: nobody else has them. */
 	if (load_relaxed(&lw->lw_asked) != HANDOFF_HOLDS) {
 		lw->lw_vcpu = runtime.rt_vcpus;
@@ -253,8 +258,11 @@ void sched_fork_child(void)
 		forker->th_until = ELL_FOREVER;
 	}
 	clear_runtime(lw);
-	if (!lw)
+	if (!lw) {
 		send_disconnect();
+		/* It has that of the LWP which made it, and nobody looks there; but who starts the runtime will. */
+		arch_lwp_set(NULL);
+	}
 	reply_to_orphans(orphans);
 	guard_leave();
 }

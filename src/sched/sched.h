@@ -99,6 +99,9 @@ int *lwp_errno(void);
 /* Starts the vCPUs, an LWP for each; the calling kernel thread becomes the first. 0 or -errno. */
 int sched_start(struct lwp **self);
 
+/* In the child of a foreign kernel thread there is no LWP, and the runtime may be started anew. Context: K. */
+void sched_start_forget(void);
+
 /* One more LWP, number NUMBER, without vCPU: 0 or -errno. Context: F, the monitor. */
 int sched_spare_create(unsigned number);
 

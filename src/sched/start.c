@@ -250,15 +250,20 @@ static unsigned wanted(const char *name, unsigned deflt, unsigned most)
 	return (unsigned)n;
 }
 
+void sched_start_forget(void)
+{
+	runtime.rt_vcpus = NULL;
+	runtime.rt_lwps = NULL;
+	starting.ready = starting.gone = 0;
+	starting.error = 0;
+}
+
 /* After a start that has failed: all is as before it, and it can be tried again. */
 static void forget(void)
 {
 	free(runtime.rt_vcpus);
 	free(runtime.rt_lwps);
-	runtime.rt_vcpus = NULL;
-	runtime.rt_lwps = NULL;
-	starting.ready = starting.gone = 0;
-	starting.error = 0;
+	sched_start_forget();
 }
 
 static bool allocate(unsigned count, unsigned lwps)

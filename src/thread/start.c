@@ -25,6 +25,7 @@ static struct {
 	void *arg;
 	int result;
 	struct thread *thread;
+	pid_t pid; /* who called it */
 } call;
 
 static int start(struct lwp **lw)
@@ -65,8 +66,8 @@ void start_thread_ends(const struct thread *th, void *result)
 	/* The descriptor may be another thread's before the runtime has ended. */
 	store_relaxed(&call.thread, NULL);
 	call.result = (int)(intptr_t)result;
-	/* The kernel thread that called ell_run() may not exist here. */
-	if (UNLIKELY(runtime.rt_forked))
+	/* In the child after a fork, the kernel thread that called ell_run() may not exist. */
+	if (UNLIKELY(sys.getpid() != call.pid))
 		exit(call.result);
 	sched_end();
 }
@@ -88,6 +89,7 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 	attr.detached = true;
 	call.fn = main_fn;
 	call.arg = arg;
+	call.pid = sys.getpid();
 	error = thread_create(&call.thread, &attr, run_main, NULL);
 	if (error) {
 		sched_end();

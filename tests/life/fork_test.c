@@ -342,6 +342,57 @@ static void a_foreign_thread_may_fork(void)
 	go_on();
 }
 
+/* In the child of a foreign thread, which has no runtime. */
+static void init_anew(void)
+{
+	CHECK_EQ(ell_vcpus(), 0);
+	CHECK_EQ(ell_create(NULL, NULL, count_one, NULL), ENXIO);
+	CHECK_EQ(ell_init(), 0);
+	CHECK_EQ(ell_init(), -EALREADY);
+	take_all(-ECANCELED);
+	create_threads();
+	expect(fork_and(create_threads), 33);
+	expect(fork_and(leave), 34);
+}
+
+static int be_main(void *unused)
+{
+	(void)unused;
+	take_all(-ECANCELED);
+	create_threads();
+	expect(fork_and(create_threads), 33);
+	return 5;
+}
+
+static void run_anew(void)
+{
+	CHECK_EQ(ell_run(be_main, NULL), 5);
+}
+
+static void *fork_and_start(void *unused)
+{
+	static void (*const ways[])(void) = {init_anew, run_anew};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		pid_t pid = fork_and(ways[i]);
+		int status;
+
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 33);
+	}
+	return unused;
+}
+
+static void its_child_may_start_the_runtime(void)
+{
+	struct foreign foreign;
+
+	send_all();
+	foreign_start(&foreign, fork_and_start, NULL);
+	foreign_join(&foreign);
+	go_on();
+}
+
 static int watched;
 
 static void receive_in_child(void)
@@ -533,6 +584,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE_ON_1_AND_2(other_threads_are_gone_and_get_nothing),
 		HARNESS_CASE_ON_1_AND_2(any_thread_may_fork),
 		HARNESS_CASE_ON_1_AND_2(a_foreign_thread_may_fork),
+		HARNESS_CASE_ON_1_AND_2(its_child_may_start_the_runtime),
 		HARNESS_CASE_ON_1_AND_2(a_watched_socket_can_be_used_in_the_child),
 		HARNESS_CASE_ON_1_AND_2(functions_run_in_order_and_may_use_the_library),
 		HARNESS_CASE_ON_1_AND_2(spawning_takes_the_cheap_way),
