@@ -25,7 +25,7 @@ extern "C" {
  * then is returned instead. A deadline in the past still gets what is there at once.
  *
  * All may switch threads; none is for signal handlers. Foreign kernel threads may call them, too. ENXIO: the runtime is
- * not started. EINTR: a signal handler of ell_sigaction()'s without SA_RESTART has run, but not in ell_poll().
+ * not started. EINTR: a signal handler of ell_sigaction()'s without SA_RESTART has run; in ell_poll() one with it, too.
  *
  * Descriptors. A socket that ell_socket() or ell_accept() returned belongs to the library: once a thread has waited on
  * it, the kernel watches it for us, so it must be closed by ell_close(), not by close(2). It is best left in blocking

@@ -26,8 +26,9 @@ extern "C" {
  */
 
 /*
- * As sigaction(2), with SA_SIGINFO, SA_RESTART, SA_NODEFER, SA_RESETHAND and SA_ONSTACK, and the flags for SIGCHLD. 0,
- * or -1 and errno: EINVAL. From any thread; never switches threads.
+ * As sigaction(2), with SA_SIGINFO, SA_RESTART, SA_NODEFER, SA_RESETHAND and SA_ONSTACK, and the flags for SIGCHLD.
+ * What is pending is dropped if it is to be ignored now. 0, or -1 and errno: EINVAL. From any thread; never switches
+ * threads.
  */
 int ell_sigaction(int number, const struct sigaction *action, struct sigaction *old);
 
@@ -58,7 +59,10 @@ int ell_sigwaitinfo(const sigset_t *set, siginfo_t *info);
 int ell_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 int ell_sigwait_until(const sigset_t *set, siginfo_t *info, ell_time until);
 
-/* As sigsuspend(2): -1 and EINTR when a handler has run, or ENOTSUP on a foreign thread. Parks. */
+/*
+ * As sigsuspend(2): -1 and EINTR when a handler has run, or ENOTSUP on a foreign thread. In a critical section no
+ * handler runs, and it does not return. Parks.
+ */
 int ell_sigsuspend(const sigset_t *mask);
 
 /*

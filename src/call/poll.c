@@ -4,6 +4,7 @@
  *
  * One look by poll(2) itself; if nothing is there, a message per descriptor, all to one port. The first reply ends the
  * wait: the others are revoked, all replies are taken, and a last look by poll(2) says what the caller wants to know.
+ * So does the deadline, and a signal handler, whatever its SA_RESTART: EINTR, if there is nothing then.
  */
 #include <ellula/call.h>
 #include <ellula/ops.h>
@@ -47,20 +48,22 @@ static nfds_t send_all(struct ell_msg *messages, struct ell_port *port, const st
 static int wait_with(struct ell_msg *messages, struct pollfd *fds, nfds_t count, ell_time until)
 {
 	struct ell_port port;
-	nfds_t left;
+	nfds_t sent, left;
+	bool handled;
+	int n;
 
 	ell_port_init(&port, "poll");
-	left = send_all(messages, &port, fds, count);
-	if (left == 0)
+	sent = send_all(messages, &port, fds, count);
+	if (sent == 0)
 		return ell_sleep_until(until);
-	for (nfds_t i = 0, sent = left; left > 0; left--) {
-		/* After the first reply, or the deadline, all are on their way. */
-		if (!ell_port_wait(&port, i ? ELL_FOREVER : until))
-			left++;
-		for (; i < sent; i++)
-			ell_msg_revoke(&messages[i]);
-	}
-	return look(fds, count);
+	left = wait_port_open(&port, until, &handled) ? sent - 1 : sent;
+	for (nfds_t i = 0; i < sent; i++)
+		ell_msg_revoke(&messages[i]);
+	/* All are on their way. */
+	while (left-- > 0)
+		ell_port_wait(&port, ELL_FOREVER);
+	n = look(fds, count);
+	return n == 0 && handled ? (int)call_result(-EINTR) : n;
 }
 
 EXPORT int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until)

@@ -222,9 +222,12 @@ EXPORT struct ell_msg *ell_port_get(struct ell_port *port)
 	return m;
 }
 
-EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t count, ell_time until, size_t *which)
+/* ell_port_wait_any(), or with HANDLED wait_port_open(). */
+static struct ell_msg *wait_any(struct ell_port *const *ports, size_t count, ell_time until, size_t *which,
+				bool *handled)
 {
-	ell_thread self = thread_current()->th_id;
+	struct thread *th = thread_current();
+	ell_thread self = th->th_id;
 	struct ell_msg *m = NULL;
 	bool in_time = true;
 	size_t left = 0, i;
@@ -238,7 +241,7 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 
 		for (i = 0; i < count && !(m = port_take(ports[i])); i++)
 			;
-		if (m || !in_time)
+		if (m || !in_time || (handled && *handled))
 			break;
 		if (!flushed) {
 			flush_if_alone();
@@ -248,9 +251,11 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 		for (left = 0; left < count && port_wait_begin(ports[left], ticket); left++)
 			;
 		if (left == count || !park_cancel(ticket))
-			in_time = park_commit(ticket, PARK_PORT, until);
+			in_time = park_commit_open(ticket, PARK_PORT, until, handled != NULL) != PARK_EXPIRED;
 		while (left-- > 0)
 			port_wait_end(ports[left], ticket);
+		if (handled)
+			*handled = th->th_handled;
 		if (!in_time)
 			flush();
 	}
@@ -259,6 +264,17 @@ EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t c
 	if (m && which)
 		*which = i;
 	return m;
+}
+
+EXPORT struct ell_msg *ell_port_wait_any(struct ell_port *const *ports, size_t count, ell_time until, size_t *which)
+{
+	return wait_any(ports, count, until, which, NULL);
+}
+
+struct ell_msg *wait_port_open(struct ell_port *port, ell_time until, bool *handled)
+{
+	thread_current()->th_handled = *handled = false;
+	return wait_any(&port, 1, until, NULL, handled);
 }
 
 EXPORT struct ell_msg *ell_port_wait(struct ell_port *port, ell_time until)

@@ -4,7 +4,9 @@
 #define SCHED_WAIT_H
 
 #include <ellula/message.h>
+#include <ellula/port.h>
 #include <ellula/time.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -12,5 +14,8 @@
  * may take for ever, and nothing has come of it. Context: T F. Parks.
  */
 int64_t wait_do(struct ell_msg *m, ell_time until);
+
+/* As ell_port_wait(), but NULL and *HANDLED if a signal handler has run meanwhile. Context: T F. Parks. */
+struct ell_msg *wait_port_open(struct ell_port *port, ell_time until, bool *handled);
 
 #endif

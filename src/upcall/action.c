@@ -76,6 +76,13 @@ static bool is_function(const struct sigaction *action)
 	return (action->sa_flags & SA_SIGINFO) || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
+static bool is_ignored(int number)
+{
+	const struct sigaction *action = &table[number].action;
+
+	return !is_function(action) && (action->sa_handler == SIG_IGN || (DULL & SIGNAL_BIT(number)));
+}
+
 struct sigaction signal_action_locked(int number)
 {
 	struct sigaction action = table[number].action;
@@ -241,6 +248,8 @@ EXPORT int ell_sigaction(int number, const struct sigaction *action, struct siga
 		if (action->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT))
 			table[number].caught = false;
 		done = catch_locked(number);
+		if (is_ignored(number))
+			signals_discard_locked(number);
 	}
 	lock_release(&signals_lock);
 	if (done)

@@ -122,6 +122,27 @@ struct signal_record *signal_get_locked(struct signal_queue *queue, int number)
 	return found;
 }
 
+static void discard_in(struct signal_queue *queue, int number)
+{
+	while (queue->sq_set & SIGNAL_BIT(number))
+		signal_record_give(signal_get_locked(queue, number));
+}
+
+static bool discard_of(struct thread *th, void *number)
+{
+	struct signal_thread *st = signal_thread_of(th, false);
+
+	if (st)
+		discard_in(&st->st_queue, *(int *)number);
+	return true;
+}
+
+void signals_discard_locked(int number)
+{
+	discard_in(&signals_of_process, number);
+	thread_each(discard_of, &number);
+}
+
 void signal_waits_locked(struct signal_thread *st, uint64_t set, park_ticket ticket)
 {
 	struct signal_thread **at = &waiters;

@@ -95,6 +95,9 @@ void signals_forget_left_locked(struct signal_thread *st, uintptr_t here);
 /* TH, the caller, is to look at the end of the guarded stretch. */
 void signals_look(struct thread *th);
 
+/* NUMBER is pending no more, for anybody. With the lock. */
+void signals_discard_locked(int number);
+
 /* ST waits, or does not. With the lock. */
 void signal_waits_locked(struct signal_thread *st, uint64_t set, park_ticket ticket);
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ellula/ellula.h>
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
@@ -176,6 +177,41 @@ static void a_parked_receive_returns_eintr_or_restarts(void)
 	CHECK_EQ(read_and_signal(0), -EINTR);
 	ell_close(fds[0]);
 	ell_close(fds[1]);
+}
+
+static void *poll_for_long(void *arg)
+{
+	struct pollfd fd = {.fd = fds[0], .events = POLLIN};
+
+	store_release(&ready, 1);
+	CHECK_EQ(ell_poll(&fd, 1, 1000000), -1);
+	CHECK_EQ(errno, EINTR);
+	store_release(&done, 1);
+	return arg;
+}
+
+/* With SA_RESTART, too. */
+static void a_parked_poll_returns_eintr(void)
+{
+	struct pollfd fd;
+	ell_thread other;
+
+	CHECK_EQ(pipe(fds), 0);
+	handle(SIGUSR1, note, SA_RESTART);
+	other = start(poll_for_long, NULL);
+	WAIT_FOR(load_acquire(&ready));
+	while (!load_acquire(&done)) {
+		ell_kill(other, SIGUSR1);
+		sleep_for(ELL_MSEC);
+	}
+	join(other);
+	/* Nothing is left behind: what there is is found. */
+	CHECK_EQ(ell_write(fds[1], "x", 1), 1);
+	fd = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	CHECK_EQ(ell_poll(&fd, 1, 1000), 1);
+	CHECK_EQ(fd.revents, POLLIN);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void *sleep_long(void *arg)
@@ -581,6 +617,50 @@ static void the_default_ends_the_process(void)
 	CHECK_EQ(WTERMSIG(status), SIGTERM);
 }
 
+static void what_is_to_be_ignored_is_pending_no_more(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	handle(SIGUSR1, note, 0);
+	mask(SIG_BLOCK, SIGUSR1, SIGRTMIN);
+	CHECK_EQ(ell_kill(ell_self(), SIGUSR1), 0);
+	CHECK_EQ(ell_sigqueue(ELL_THREAD_ANY, SIGUSR1, (union sigval){.sival_int = 1}), 0);
+	handle(SIGRTMIN, note, 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(ell_sigqueue(ell_self(), SIGRTMIN, (union sigval){.sival_int = i}), 0);
+	CHECK(is_pending(SIGUSR1) && is_pending(SIGRTMIN));
+	CHECK_EQ(ell_sigaction(SIGUSR1, &ignore, NULL), 0);
+	CHECK(!is_pending(SIGUSR1) && is_pending(SIGRTMIN));
+	CHECK_EQ(ell_sigaction(SIGRTMIN, &ignore, NULL), 0);
+	CHECK(!is_pending(SIGRTMIN));
+	handle(SIGUSR1, note, 0);
+	handle(SIGRTMIN, note, 0);
+	mask(SIG_UNBLOCK, SIGUSR1, SIGRTMIN);
+	CHECK_EQ(runs, 0);
+}
+
+static void *say_who(void *id)
+{
+	*(ell_thread *)id = ell_self();
+	store_release(&ready, 1);
+	while (!load_acquire(&done))
+		usleep(100);
+	return NULL;
+}
+
+static void none_is_queued_to_a_foreign_thread(void)
+{
+	struct foreign foreign;
+	ell_thread id;
+
+	foreign_start(&foreign, say_who, &id);
+	WAIT_FOR(load_acquire(&ready));
+	CHECK_EQ(ell_sigqueue(id, SIGUSR1, (union sigval){.sival_int = 1}), ESRCH);
+	CHECK_EQ(ell_kill(id, 0), 0);
+	store_release(&done, 1);
+	foreign_join(&foreign);
+}
+
 static void count(void *arg)
 {
 	(void)arg;
@@ -608,6 +688,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_thread_that_is_ready_handles_it_before_it_goes_on, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
 		HARNESS_CASE_ON_1_AND_2(a_parked_read_returns_eintr_or_restarts),
 		HARNESS_CASE_ON_1_AND_2(a_parked_receive_returns_eintr_or_restarts),
+		HARNESS_CASE_ON_1_AND_2(a_parked_poll_returns_eintr),
 		HARNESS_CASE_ON_1_AND_2(a_sleep_ends_and_says_what_is_left),
 		HARNESS_CASE_ON_1_AND_2(a_lock_is_waited_for_all_the_same),
 		HARNESS_CASE(what_is_blocked_is_pending_and_standard_ones_merge, HARNESS_IN_RUN),
@@ -623,6 +704,8 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_fault_is_the_threads_own, HARNESS_IN_RUN),
 		HARNESS_CASE(a_trap_is_the_threads_own, HARNESS_IN_RUN),
 		HARNESS_CASE(a_stack_overflow_keeps_its_message, HARNESS_IN_RUN, HARNESS_DIES("overflowed its")),
+		HARNESS_CASE(what_is_to_be_ignored_is_pending_no_more, HARNESS_IN_RUN),
+		HARNESS_CASE(none_is_queued_to_a_foreign_thread, HARNESS_IN_RUN),
 		HARNESS_CASE(the_default_ends_the_process, HARNESS_IN_RUN),
 		HARNESS_CASE_ON_1_AND_2(a_signal_may_be_an_upcall),
 	};
