@@ -41,9 +41,10 @@ void ell_attr_init(struct ell_attr *attr);
 /*
  * Starts the runtime, runs MAIN_FN(ARG) as its first thread and returns what that returned, when it has: the other
  * threads are then abandoned where they are, as by returning from main(). The calling kernel thread is an LWP
- * meanwhile. Errors come as -errno: -EALREADY, the runtime has been started; -EINVAL, an ELLULA_ variable in the
- * environment that makes no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads; and what
- * io_uring_setup(2) says where io_uring is refused, -ENOSYS and -EPERM above all.
+ * meanwhile; if a thread blocks it then, in a call that is none of the library's, ell_run() returns after that. Errors
+ * come as -errno: -EALREADY, the runtime has been started; -EINVAL, an ELLULA_ variable in the environment that makes
+ * no sense (a line on stderr says which); -ENOMEM; -EAGAIN, no more kernel threads; and what io_uring_setup(2) says
+ * where io_uring is refused, -ENOSYS and -EPERM above all.
  */
 int ell_run(int (*main_fn)(void *arg), void *arg);
 

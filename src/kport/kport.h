@@ -86,8 +86,11 @@ struct kport_ops {
 	/* Is there anything to be done for KP? A hint. Context: any. */
 	bool (*has_news)(const struct kport *kp);
 
-	/* Takes over what was posted, without entering the kernel: true if the LWP must enter it. Context: F. */
-	bool (*prepare)(struct kport *kp);
+	/*
+	 * Takes over what was posted, and revokes what is out or not, without entering the kernel: true if the LWP must
+	 * enter it. Context: F.
+	 */
+	bool (*prepare)(struct kport *kp, bool revoke);
 
 	/* Enters the kernel, and nothing else: a signal handler's part, on the LWP. Context: S. */
 	void (*enter)(struct kport *kp);

@@ -6,7 +6,7 @@
  * the number of the latest question, and in its lowest bit, for good, whether all is to be revoked. Each LWP answers
  * once per question, in a round, by what it writes down and then by the question's number in lw_answered. Who
  * asks does so again after a while, until it likes the answers or has no more time; nobody ever waits for an LWP that
- * computes and comes to no round.
+ * computes and comes to no round. For one that is away, its vCPU handed over, the monitor revokes and answers.
  *
  *	who asks			the LWP
  *	1. rt_question += 2 (seq_cst)	1. kp_sleep = ASLEEP (seq_cst)
@@ -202,6 +202,23 @@ void end_answer(struct lwp *lw)
 	store_release(&lw->lw_answered, question); /* ORD end-2: pairs with ORD end-1 */
 	if (question & HOLD)
 		stand_still();
+}
+
+uint64_t end_unanswered(const struct lwp *lw, bool *revoke)
+{
+	uint64_t question = load_seq_cst(&runtime.rt_question);
+
+	*revoke = question & CLOSE;
+	return !(question & HOLD) && question != load_relaxed(&lw->lw_answered) ? question : 0;
+}
+
+void end_answer_for(struct lwp *lw, uint64_t question)
+{
+	struct kport_count count = kport_count(lw->lw_kport);
+
+	store_relaxed(&lw->lw_left, count.left);
+	store_relaxed(&lw->lw_must, count.must + lw->lw_kport->kp_ops->is_behind(lw->lw_kport));
+	store_release(&lw->lw_answered, question); /* ORD end-2: pairs with ORD end-1 */
 }
 
 void end_gone(struct lwp *lw)

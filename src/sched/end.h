@@ -39,6 +39,13 @@ struct end_sum end_answers(uint64_t number);
 void end_answer(struct lwp *lw);
 
 /*
+ * For LW, which is away: the question that it has not answered, and whether it is to REVOKE; or 0. And the answer, when
+ * that is done. Context: F, with the ring of LW in hand.
+ */
+uint64_t end_unanswered(const struct lwp *lw, bool *revoke);
+void end_answer_for(struct lwp *lw, uint64_t question);
+
+/*
  * An LWP whose rounds are over goes on for as long as it has messages out: a kernel thread that ends takes them with
  * it. Context: V.
  */

@@ -320,14 +320,18 @@ static bool kick(struct lwp *lw)
 static bool serve_held(struct lwp *lw)
 {
 	const struct kport_ops *ops = lw->lw_kport->kp_ops;
-	bool well = true;
+	bool revoke, well = true;
+	uint64_t question = end_unanswered(lw, &revoke);
 
 	/* Replies make cancels, and deferred completions come in portions. */
-	while (well && ops->prepare(lw->lw_kport)) {
+	while (well && ops->prepare(lw->lw_kport, question && revoke)) {
+		revoke = false;
 		well = kick(lw);
 		ops->reap(lw->lw_kport);
 	}
 	ops->reap(lw->lw_kport);
+	if (well && question)
+		end_answer_for(lw, question);
 	return well;
 }
 

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 
 #include "harness/child.h"
+#include "kport/kport.h"
+#include "mem/tls.h"
+#include "sched/handoff.h"
 #include "thread/threads.h"
 
 /* What the child tells its parent. */
@@ -18,6 +21,7 @@ static struct told {
 	int64_t result;		/* of the message that was out */
 	unsigned replied;
 	bool has_fuse;
+	bool has_handoff;
 } * told;
 
 enum way { RETURN_FROM_MAIN, EXIT_IN_MAIN, EXIT_IN_THREAD, EXIT_IN_FOREIGN, RETURN_FROM_RUN, EXIT_IN_RUN, WAYS };
@@ -166,6 +170,65 @@ static void what_may_take_for_ever_is_revoked_and_new_messages_are_refused(void)
 	CHECK_EQ(pipe(ends), 0);
 	CHECK_EQ(atexit(called_last), 0);
 	each_way(send_endless, NULL, check_revoked);
+	told->before = 0;
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* The thread that sends blocks its LWP for ever afterwards. */
+static void *send_and_block(void *unused)
+{
+	char c;
+
+	send_endless();
+	CHECK_EQ(read(ends[0], &c, 1), 0);
+	return unused;
+}
+
+static void let_another_one_block(void)
+{
+	struct ell_stats stats;
+
+	start_on(0, send_and_block, NULL);
+	do {
+		ell_yield();
+		ell_stats_get(&stats);
+	} while (stats.lwps_away == 0);
+}
+
+static int end_beside_it(void *unused)
+{
+	(void)unused;
+	told->has_handoff = tls_works() && handoff_probe() && vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell;
+	if (told->has_handoff)
+		let_another_one_block();
+	/* ell_run() cannot return: the other one has the kernel thread. */
+	exit(0);
+}
+
+static void run_beside_it(void *unused)
+{
+	(void)unused;
+	ell_run(end_beside_it, NULL);
+}
+
+/* It has lost its vCPU, and comes to no round. */
+static void so_is_what_an_lwp_has_out_that_is_away(void)
+{
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(atexit(called_last), 0);
+	share();
+	setenv("ELLULA_VCPUS", "1", 1);
+	for (int i = 0; i < 10; i++) {
+		int status;
+
+		memset(told, 0, sizeof(*told));
+		status = child_run(run_beside_it, NULL);
+		CHECK_EXIT(status, 0);
+		if (!told->has_handoff)
+			SKIP("nothing is handed over here");
+		check_revoked();
+	}
 	told->before = 0;
 	close(ends[0]);
 	close(ends[1]);
@@ -542,6 +605,7 @@ int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
 		HARNESS_CASE(what_may_take_for_ever_is_revoked_and_new_messages_are_refused),
+		HARNESS_CASE(so_is_what_an_lwp_has_out_that_is_away),
 		HARNESS_CASE(what_is_marked_is_completed),
 		HARNESS_CASE(an_lwp_that_has_messages_out_goes_on),
 		HARNESS_CASE(what_is_not_marked_is_not_waited_for),

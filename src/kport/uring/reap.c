@@ -216,12 +216,14 @@ bool reap_has_news(const struct kport *kp)
 	       load_relaxed(&ring->sq.sqe_tail) != load_relaxed(ring->sq.khead);
 }
 
-bool reap_prepare(struct kport *kp)
+bool reap_prepare(struct kport *kp, bool revoke)
 {
 	struct uring *ur = uring_of(kp);
 
 	ur->ur_away = true;
 	kport_collect(kp);
+	if (revoke)
+		kport_revoke_all(kp);
 	submit_backlog(ur);
 	ur->ur_away = false;
 	return io_uring_sq_ready(&ur->ur_ring) || wants_entry(ur);

@@ -77,7 +77,7 @@ void reap_sleep(struct kport *kp, ell_time until);
 /* For an LWP that is away: see kport.h. */
 void reap_ring_bell(struct kport *kp, bool on);
 bool reap_has_news(const struct kport *kp);
-bool reap_prepare(struct kport *kp);
+bool reap_prepare(struct kport *kp, bool revoke);
 void reap_enter(struct kport *kp);
 void reap_away(struct kport *kp);
 
