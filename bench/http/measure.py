@@ -13,12 +13,15 @@ from dataclasses import dataclass
 SUBJECTS = {
     'ellula': 'examples/httpd-ellula',
     'ellula-poll': 'examples/httpd-ellula',
+    'ellula-unwatched': 'examples/httpd-ellula',    # without monitor
+    'ellula-blocked': 'examples/httpd-blocked',     # beside 64 threads that block their LWPs
     'nptl': 'examples/httpd-nptl',
     'epoll': 'examples/httpd-epoll',
     'uring': 'examples/httpd-uring',
 }
-THREADED = ('ellula', 'ellula-poll', 'nptl')
-ENVIRONMENT = {'ellula-poll': {'ELLULA_KPORT': 'poll'}}
+THREADED = ('ellula', 'ellula-poll', 'ellula-unwatched', 'ellula-blocked', 'nptl')
+ENVIRONMENT = {'ellula-poll': {'ELLULA_KPORT': 'poll'}, 'ellula-unwatched': {'ELLULA_MONITOR': 'off'}}
+ONLY_AT = {'ellula-unwatched': (1000,), 'ellula-blocked': (1000,)}  # connections; others: at any number
 
 
 class Broken(Exception):

@@ -18,6 +18,7 @@ class Bench:
     name: str
     subjects: tuple
     count: bool = False     # it measures very many of something: takes count=, not ms=
+    vcpus: int = 1          # more: on all CPUs, else on one
 
 
 def _ellula(program):
@@ -57,6 +58,8 @@ BENCHES = (
     Bench('parked', (Subject('ellula-shared', 'parked-ellula', ('tls=shared',), each=5500),
                      Subject('ellula-private', 'parked-ellula', ('tls=private',), each=10000),
                      _PAGES) + _go('parked', each=4000), count=True),
+    Bench('away', (Subject('ellula', 'away-ellula'),)),
+    Bench('fair', (Subject('ellula', 'fair-ellula'),), vcpus=2),
     Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500),
                        _PAGES) + _go('sleepers', each=4000), count=True),
 )
@@ -77,6 +80,9 @@ _NPTL_MUTEX = ('mutex', 'nptl', 'lock + unlock')
 _THREADS = ('parked', 'ellula-shared', 'threads')
 _SLEEPERS = ('sleepers', 'ellula-shared', 'threads')
 
+# What Linux lets a thread run for before another one of the same kind that waits, with two CPUs: base_slice_ns.
+KERNEL_SLICE_MS = 3
+
 TARGETS = (
     Target('yield, shared TLS: 10 ns', ('yield', 'ellula-shared', 'per switch'), 10),
     Target('yield, private TLS: 35 ns', ('yield', 'ellula-private', 'per switch'), 35),
@@ -94,6 +100,12 @@ TARGETS = (
     Target('sleepers of 1 s, warm: 2.0 s', ('sleepers', 'ellula-shared', 'last awake, warm'), 2.0, of=_SLEEPERS),
     Target('sleepers of 1 s, cold: 1.2 s + 1.5 x pages', ('sleepers', 'ellula-shared', 'last awake, cold'), 1.2,
            ('sleepers', 'pages', 'touched'), 1.5, of=_SLEEPERS),
+    Target('hand-off of a vCPU, from its detection: 50 us', ('away', 'ellula', 'hand-off, median'), 50),
+    Target('monitor of a busy process: 0.1 % of a CPU', ('away', 'ellula', 'monitor, busy'), 0.1),
+    Target("ping-pong beside 4 that compute, p99: 3 x alone + a kernel's slice",
+           ('fair', 'ellula', 'p99, beside 4 that compute'), KERNEL_SLICE_MS, ('fair', 'ellula', 'p99, alone'), 3.0),
+    Target('server beside 64 silent reads: requests, 0.9 x without', ('http-1000', 'ellula', 'requests'), 0,
+           ('http-1000', 'ellula-blocked', 'requests'), 1 / 0.9),
 )
 
 # With whom a row is compared: the first of these that has the same metric in the same bench.

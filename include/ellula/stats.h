@@ -25,6 +25,7 @@ struct ell_stats {
 	uint64_t steals;     /* threads that a vCPU took from another */
 	uint64_t sleeps;     /* of LWPs with nothing to do */
 	uint64_t handoffs;   /* vCPUs that went to another LWP */
+	uint64_t handoff_ns; /* how long these took, from the decision until the other LWP had it */
 	uint64_t kicks;	     /* signals to LWPs that are away, for what is in their rings */
 	uint64_t interrupts; /* signals to LWPs, for upcalls */
 

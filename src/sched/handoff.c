@@ -155,8 +155,9 @@ static void spare_push(struct lwp *lw)
 }
 
 /* VC, which nobody holds, is TO's from now on. */
-static void give(struct vcpu *vc, struct lwp *to)
+static void give(struct vcpu *vc, struct lwp *to, ell_time decided)
 {
+	to->lw_given_at = decided;
 	/* ORD holder-2: pairs with ORD holder-1 in sched/vcpu.h: before the look for posts, in handoff_wait(). */
 	store_seq_cst(&vc->vc_lwp, to);
 	store_seq_cst(&to->lw_given, vc);
@@ -182,6 +183,7 @@ enum handoff_result handoff_take(struct vcpu *vc)
 	struct lwp *lw = load_relaxed(&vc->vc_lwp), *spare;
 	uint32_t state = HANDOFF_HOLDS;
 	const struct thread *th;
+	ell_time begin = ell_now();
 	bool taken = false;
 
 	spare = spare_pop();
@@ -200,7 +202,7 @@ enum handoff_result handoff_take(struct vcpu *vc)
 		spare_push(spare);
 		return HANDOFF_BUSY;
 	}
-	give(vc, spare);
+	give(vc, spare, begin);
 	lock_acquire(&lw->lw_ring_lock);
 	if (!lw->lw_home)
 		listen_locked(lw);
@@ -219,7 +221,7 @@ bool handoff_give(struct lwp *lw)
 	lw->lw_vcpu = NULL;
 	/* The monitor, which may be asking, finds that it is not HOLDS any more. */
 	store_seq_cst(&lw->lw_asked, HANDOFF_AWAY);
-	give(vc, spare);
+	give(vc, spare, ell_now());
 	lock_acquire(&lw->lw_ring_lock);
 	listen_locked(lw);
 	lock_release(&lw->lw_ring_lock);
@@ -260,6 +262,7 @@ void handoff_wait(struct lwp *lw)
 	if (!vc)
 		return;
 	lw->lw_given = NULL;
+	count_up(&lw->lw_handoff_ns, (uint64_t)(ell_now() - lw->lw_given_at));
 	/* What it has answered was without this vCPU's timers. */
 	store_relaxed(&lw->lw_answered, 0);
 	lw->lw_vcpu = vc;

@@ -48,9 +48,11 @@ struct lwp {
 	struct lwp *lw_next;   /* in the list of spares; its lock */
 	struct vcpu *lw_given; /* what a spare one is given: who gives, and itself */
 	uint32_t lw_ring_lock;
-	bool lw_home;	   /* it has no vCPU, and waits for one: itself, with lw_ring_lock */
-	uint32_t lw_kick;  /* what its signal handler is to do: the monitor, the handler */
-	uint64_t lw_kicks; /* the monitor */
+	bool lw_home;		/* it has no vCPU, and waits for one: itself, with lw_ring_lock */
+	uint32_t lw_kick;	/* what its signal handler is to do: the monitor, the handler */
+	uint64_t lw_kicks;	/* the monitor */
+	ell_time lw_given_at;	/* who gives: when that was decided */
+	uint64_t lw_handoff_ns; /* how long it has waited since, over all times; read by anybody */
 
 	/* See sched/stall.c. */
 	uint32_t lw_report; /* what is asked of it, and where that stands: the monitor, its handler */

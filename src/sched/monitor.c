@@ -38,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 #include "base/lock.h"
 #include "base/panic.h"
@@ -54,6 +55,8 @@
 #define CPU_LOOK_NS (1 * ELL_MSEC)
 #define SPARE_NS (200 * ELL_USEC)
 #define RETRY_NS (1 * ELL_SEC)
+#define SLACK_NS (4 * ELL_MSEC)
+#define SLACK_SHORT_NS (50 * ELL_USEC)
 
 uint32_t monitor_sleeps;
 
@@ -70,6 +73,7 @@ static struct {
 	uint32_t runs;
 	bool hands_over;       /* or only looks, for the sake of reports (stall.c) */
 	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
+	int slack;	       /* of the timers of LWPs, as of that */
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
 	uint32_t wanted;       /* 1: somebody has said that a spare LWP will be of use */
 	uint32_t making;       /* 1: an LWP is being made */
@@ -102,9 +106,11 @@ void monitor_want_spare(void)
 	monitor_ring();
 }
 
-void monitor_unblock(void)
+void monitor_adopt(void)
 {
 	sys.pthread_sigmask(SIG_SETMASK, &monitor.signals, NULL);
+	if (monitor.slack > 0)
+		sys.prctl(PR_SET_TIMERSLACK, (unsigned long)monitor.slack);
 }
 
 void monitor_hold(void)
@@ -289,6 +295,17 @@ static bool look_for_stalls(ell_time now)
 	return more;
 }
 
+/* Nobody minds when exactly a slice is over: then the kernel need not wake up for that alone, a fifth of the cost. */
+static void set_slack(int timeout_us)
+{
+	static unsigned long slack;
+	unsigned long wanted = timeout_us * ELL_USEC < SLICE_NS ? SLACK_SHORT_NS : SLACK_NS;
+
+	if (slack != wanted)
+		sys.prctl(PR_SET_TIMERSLACK, wanted);
+	slack = wanted;
+}
+
 /* Sleeps until TIMEOUT has passed, or somebody rings. */
 static void sleep_for(int timeout_us)
 {
@@ -296,6 +313,7 @@ static void sleep_for(int timeout_us)
 	const struct timespec ts = {.tv_nsec = timeout_us * 1000L};
 	uint64_t rings;
 
+	set_slack(timeout_us);
 	if (timeout_us >= 0 && timeout_us < 1000) {
 		sys.nanosleep(&ts, NULL);
 		sys.read(kport_bell, &rings, sizeof(rings));
@@ -344,6 +362,7 @@ void monitor_prepare(void)
 	const char *wish = getenv("ELLULA_MONITOR");
 
 	sys.pthread_sigmask(SIG_SETMASK, NULL, &monitor.signals);
+	monitor.slack = sys.prctl(PR_GET_TIMERSLACK, 0);
 	/* The threads of a program that runs unmodified bring TLS and signals of their own along. */
 	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && !runtime.rt_guests && handoff_probe();
 	if (monitor.hands_over)

@@ -36,8 +36,8 @@ void monitor_want_spare(void);
 /* An LWP that the monitor has asked for is there, or not (-errno). Context: F, V. */
 void monitor_spare_made(int error);
 
-/* The caller, made by the monitor, which takes no signals, takes those that other LWPs take. Context: F. */
-void monitor_unblock(void);
+/* The caller, made by the monitor, takes the signals that other LWPs take, and has their timer slack. Context: F. */
+void monitor_adopt(void);
 
 COLD void monitor_wake(void);
 

@@ -178,7 +178,7 @@ static void *spare_main(void *arg)
 	unsigned number = (unsigned)(uintptr_t)arg;
 	int error;
 
-	monitor_unblock();
+	monitor_adopt();
 	error = become_lwp(number, NULL);
 	if (error)
 		leave_lwp(&runtime.rt_lwps[number]);

@@ -29,6 +29,7 @@ EXPORT void ell_stats_get(struct ell_stats *stats)
 		const struct lwp *lw = &runtime.rt_lwps[i];
 
 		stats->kicks += load_relaxed(&lw->lw_kicks);
+		stats->handoff_ns += load_relaxed(&lw->lw_handoff_ns);
 		for (unsigned k = 0; k < ELL_SLICES; k++)
 			stats->slices[k] += load_relaxed(&lw->lw_slices[k]);
 	}
