@@ -20,6 +20,9 @@
 /* The slow half: sys/lock_slow.c. */
 COLD void lock_acquire_slow(uint32_t *lock);
 
+/* How often a waiter has spun for long enough, and given its CPU away. */
+extern uint64_t lock_gave_up;
+
 /* One try, for the two functions that take it. */
 static inline bool lock_try(uint32_t *lock)
 {

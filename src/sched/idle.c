@@ -19,6 +19,7 @@
  * next elsewhere, since it has been waiting for something that does not end. When all are idle nobody watches.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "base/atomic.h"
 #include "kport/kport.h"
@@ -27,8 +28,11 @@
 #include "sched/monitor.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
+#include "sys/nodes.h"
 
 enum { WATCH_NS = 2000000 };
+
+#define ANYWHERE UINT_MAX
 
 void (*sched_idles)(void);
 
@@ -131,22 +135,38 @@ static void end_watch(struct vcpu *vc)
 	}
 }
 
-struct thread *sched_steal(struct vcpu *vc)
+/* From those on NODE, or from all: ANYWHERE. */
+static struct thread *steal_on(struct vcpu *vc, unsigned node)
 {
 	unsigned start = (unsigned)(vc->vc_rounds % runtime.rt_count);
 
-	if (UNLIKELY(runtime.rt_migrate || limit_rests(vc)))
-		return NULL;
 	for (unsigned i = 0; i < runtime.rt_count; i++) {
 		struct vcpu *victim = &runtime.rt_vcpus[(start + i) % runtime.rt_count];
-		struct thread *th = victim == vc ? NULL : runq_steal(vc, victim, vc->vc_watching);
+		struct thread *th;
 
+		if (victim == vc || (node != ANYWHERE && load_relaxed(&victim->vc_node) != node))
+			continue;
+		th = runq_steal(vc, victim, vc->vc_watching);
 		if (th) {
 			count_up(&vc->vc_steals, 1);
 			return th;
 		}
 	}
 	return NULL;
+}
+
+/* From near vCPUs first: what the thread has in memory is there. */
+struct thread *sched_steal(struct vcpu *vc)
+{
+	struct thread *th = NULL;
+
+	if (UNLIKELY(runtime.rt_migrate || limit_rests(vc)))
+		return NULL;
+	if (LIKELY(nodes_count() == 1))
+		return steal_on(vc, ANYWHERE);
+	for (unsigned rank = 0; !th && rank < nodes_count(); rank++)
+		th = steal_on(vc, nodes_near(vc->vc_node, rank));
+	return th;
 }
 
 void sched_found(struct vcpu *vc)
@@ -193,6 +213,7 @@ void sched_idle(struct lwp *lw)
 	struct kport *kp = lw->lw_kport;
 
 	end_search(vc);
+	store_relaxed(&vc->vc_node, nodes_current());
 	store_seq_cst(&kp->kp_sleep, KPORT_ASLEEP); /* ORD kport-1: pairs with ORD kport-2 in kport/kport.c */
 	set_idle(vc);
 	if (!has_work(lw)) {

@@ -62,7 +62,7 @@ struct lwp {
 	ell_time lw_told;     /* the same, of the one that the upcall was dispatched for: the monitor */
 
 	uint64_t lw_slices[ELL_SLICES]; /* see sched/slices.c: counters, read by anybody */
-} CACHE_ALIGNED;
+} __attribute__((aligned(4096)));	/* as a vCPU, and for the same reason */
 
 _Static_assert(offsetof(struct lwp, lw_self) == 0, "the LWP register points to itself");
 _Static_assert(offsetof(struct lwp, lw_current) == 8, "the running thread is read in one instruction");

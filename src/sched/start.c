@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -25,6 +26,7 @@
 #include "sched/send.h"
 #include "sched/stall.h"
 #include "sys/cpus.h"
+#include "sys/nodes.h"
 #include "sys/sys.h"
 
 struct runtime runtime;
@@ -42,6 +44,8 @@ static struct {
 	unsigned gone; /* of these, because there was an error */
 	int error;
 } starting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static unsigned allocated; /* vCPUs */
 
 static struct kport *own_kport(void)
 {
@@ -97,12 +101,22 @@ static bool share_tls(struct vcpu *vc, const struct lwp *lw)
 	return true;
 }
 
+static void begin_vcpu(struct vcpu *vc, unsigned number)
+{
+	vc->vc_number = (int)number;
+	vc->vc_node = nodes_current();
+	wheel_init(&vc->vc_wheel, ell_now());
+	vc->vc_wheel.wh_due = deadline_due;
+}
+
 /* The calling kernel thread becomes LWP number NUMBER, the holder of VC if that is not NULL: 0 or -errno. */
 static int become_lwp(unsigned number, struct vcpu *vc)
 {
 	struct lwp *lw = &runtime.rt_lwps[number];
 	int error = 0;
 
+	if (vc)
+		begin_vcpu(vc, number);
 	*lw = (struct lwp){
 		.lw_self = lw,
 		.lw_inside = 1,
@@ -261,30 +275,31 @@ void sched_start_forget(void)
 /* After a start that has failed: all is as before it, and it can be tried again. */
 static void forget(void)
 {
-	free(runtime.rt_vcpus);
-	free(runtime.rt_lwps);
+	if (runtime.rt_vcpus)
+		sys.munmap(runtime.rt_vcpus, allocated * sizeof(struct vcpu));
+	if (runtime.rt_lwps)
+		sys.munmap(runtime.rt_lwps, runtime.rt_lwp_max * sizeof(struct lwp));
 	sched_start_forget();
+}
+
+/* Nothing is touched here: see struct vcpu. */
+static void *map(size_t size)
+{
+	void *at = sys.mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
 }
 
 static bool allocate(unsigned count, unsigned lwps)
 {
-	ell_time now = ell_now();
-
-	runtime.rt_vcpus = aligned_alloc(CACHE_LINE, count * sizeof(struct vcpu));
+	allocated = count;
 	runtime.rt_lwp_max = lwps > count ? lwps : count;
-	runtime.rt_lwps = aligned_alloc(CACHE_LINE, runtime.rt_lwp_max * sizeof(struct lwp));
-	if (!runtime.rt_vcpus || !runtime.rt_lwps) {
-		forget();
-		return false;
-	}
-	memset(runtime.rt_vcpus, 0, count * sizeof(struct vcpu));
-	memset(runtime.rt_lwps, 0, runtime.rt_lwp_max * sizeof(struct lwp));
-	for (unsigned i = 0; i < count; i++) {
-		runtime.rt_vcpus[i].vc_number = (int)i;
-		wheel_init(&runtime.rt_vcpus[i].vc_wheel, now);
-		runtime.rt_vcpus[i].vc_wheel.wh_due = deadline_due;
-	}
-	return true;
+	runtime.rt_vcpus = map(count * sizeof(struct vcpu));
+	runtime.rt_lwps = map(runtime.rt_lwp_max * sizeof(struct lwp));
+	if (runtime.rt_vcpus && runtime.rt_lwps)
+		return true;
+	forget();
+	return false;
 }
 
 int sched_start(struct lwp **self)
@@ -300,6 +315,7 @@ int sched_start(struct lwp **self)
 	if (!count || !lwps || !stall_configure() || kport_choose() < 0)
 		return -EINVAL;
 	tls_probe();
+	nodes_read(NODES_ROOT);
 	if (!allocate(count, lwps))
 		return -ENOMEM;
 	kport_above.self = own_kport;

@@ -4,6 +4,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "sched/handoff.h"
 #include "sched/interrupt.h"
 #include "sched/vcpu.h"
@@ -14,7 +15,8 @@ EXPORT void ell_stats_get(struct ell_stats *stats)
 				    .vcpus_active = load_relaxed(&runtime.rt_active),
 				    .lwps = load_acquire(&runtime.rt_lwp_count), /* ORD lwps-1: pairs with ORD lwps-2 */
 				    .lwps_max = runtime.rt_lwp_max,
-				    .interrupts = load_relaxed(&interrupt_counts.kicks)};
+				    .interrupts = load_relaxed(&interrupt_counts.kicks),
+				    .gave_up = load_relaxed(&lock_gave_up)};
 	handoff_count(&stats->lwps_spare, &stats->lwps_away);
 	for (unsigned i = 0; i < stats->vcpus; i++) {
 		const struct vcpu *vc = &runtime.rt_vcpus[i];

@@ -15,7 +15,13 @@
 
 enum { VCPUS_MAX = 256, LWPS_SPARE_MAX = 256, RUNQ_SIZE = 256 };
 
+/*
+ * In pages of its own, which its first LWP is the first to touch: so they are near, where not all memory is equally
+ * near. The kernel lets a thread stay there as long as it can.
+ */
 struct vcpu {
+	/* A CPU that compares the low bits of addresses would take what follows for fields of the LWP. */
+	char vc_apart[1024];
 	/* The LWP that holds it. */
 	struct thread *vc_next;	     /* runs next: was just woken by what runs now; thieves may take it */
 	struct thread *vc_own_next;  /* the same, for one that may not move */
@@ -35,6 +41,7 @@ struct vcpu {
 	uintptr_t vc_tls;     /* the thread pointer of its threads that have none of their own */
 	int *vc_errno;	      /* errno there */
 	int vc_number;
+	unsigned vc_node;   /* where its LWP was when it last had nothing to do: itself; thieves read it */
 	unsigned vc_passed; /* threads that it has passed on, see sched/limit.c */
 
 	/* See sched/runq.c. */
@@ -49,7 +56,7 @@ struct vcpu {
 	struct thread *vc_inbox CACHE_ALIGNED; /* made ready elsewhere, by th_next, newest first: anybody adds */
 	struct lwp *vc_lwp;		       /* who holds it: the start, the monitor */
 	struct wheel vc_wheel;
-};
+} __attribute__((aligned(4096)));
 
 /* The runtime: written at the start, but for the idle mask. */
 struct runtime {

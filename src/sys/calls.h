@@ -107,6 +107,7 @@
 	     (pthread_cond_t * cond, pthread_mutex_t * lock, const struct timespec *until), (cond, lock, until))       \
 	CALL(int, pthread_cond_signal, (pthread_cond_t * cond), (cond))                                                \
 	CALL(int, pthread_cond_broadcast, (pthread_cond_t * cond), (cond))                                             \
+	CALL(int, getcpu, (unsigned *cpu, unsigned *node), (cpu, node))                                                \
 	CALL(pid_t, gettid, (void), ())                                                                                \
 	CALL(int, prctl, (int option, unsigned long arg), (option, arg))                                               \
 	CALL(int, sched_getaffinity, (pid_t tid, size_t size, cpu_set_t * set), (tid, size, set))                      \

@@ -9,6 +9,8 @@
 
 enum { SPINS = 100, YIELDS = 20, NAP_NS = 50000 };
 
+uint64_t lock_gave_up;
+
 void lock_acquire_slow(uint32_t *lock)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -16,6 +18,8 @@ void lock_acquire_slow(uint32_t *lock)
 	for (unsigned tries = 0;; tries++) {
 		if (load_relaxed(lock) == 0 && lock_try(lock))
 			return;
+		if (tries == SPINS)
+			fetch_add_relaxed(&lock_gave_up, 1);
 		if (tries < SPINS)
 			arch_pause();
 		else if (tries < SPINS + YIELDS)

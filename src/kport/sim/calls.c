@@ -34,6 +34,13 @@ static int sim_clock_gettime(clockid_t clock, struct timespec *now)
 	return 0;
 }
 
+/* One node: the simulated machine is the same everywhere. */
+static int sim_getcpu(unsigned *cpu, unsigned *node)
+{
+	*cpu = *node = 0;
+	return 0;
+}
+
 static int sim_nanosleep(const struct timespec *ts, struct timespec *left)
 {
 	(void)left;
@@ -199,6 +206,7 @@ static int sim_sigaltstack(const stack_t *now, stack_t *before)
 void calls_begin(void)
 {
 	sys.clock_gettime = sim_clock_gettime;
+	sys.getcpu = sim_getcpu;
 	sys.nanosleep = sim_nanosleep;
 	sys.sched_yield = sim_sched_yield;
 	sys.pause = sim_pause;
