@@ -28,6 +28,7 @@ struct ell_stats {
 	uint64_t handoff_ns; /* how long these took, from the decision until the other LWP had it */
 	uint64_t kicks;	     /* signals to LWPs that are away, for what is in their rings */
 	uint64_t interrupts; /* signals to LWPs, for upcalls */
+	uint64_t gave_up; /* kernel threads that had spun for a short lock of the library's, and gave their CPU away */
 
 	/*
 	 * How long threads ran from one switch to the next, counted with ELLULA_STALL only: slices[0] under 1.024 us,

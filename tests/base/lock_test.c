@@ -40,6 +40,27 @@ static void no_two_hold_it(void)
 	CHECK_EQ(lock, 0);
 }
 
+static void *acquire(void *arg)
+{
+	lock_acquire(&lock);
+	lock_release(&lock);
+	return arg;
+}
+
+static void who_has_spun_in_vain_gives_its_cpu_away(void)
+{
+	uint64_t before = load_relaxed(&lock_gave_up);
+	pthread_t thread;
+
+	lock_acquire(&lock);
+	CHECK_EQ(pthread_create(&thread, NULL, acquire, NULL), 0);
+	while (load_relaxed(&lock_gave_up) == before)
+		sched_yield();
+	lock_release(&lock);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_EQ(load_relaxed(&lock_gave_up), before + 1);
+}
+
 static void try_fails_while_it_is_held(void)
 {
 	CHECK(lock_try(&lock));
@@ -52,6 +73,7 @@ int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
 		HARNESS_CASE(no_two_hold_it),
+		HARNESS_CASE(who_has_spun_in_vain_gives_its_cpu_away),
 		HARNESS_CASE(try_fails_while_it_is_held),
 	};
 
