@@ -5,9 +5,10 @@
  * Purpose: to find a vCPU whose LWP has not scheduled for a slice, and to have it handed over (handoff.c).
  *
  * It looks at the counters of each vCPU: a switch or a round changes one. A vCPU that runs, and whose counters are what
- * they were a look before, is stalled. If its LWP sleeps in the kernel, it is blocked, and the vCPU is taken. If not,
- * it computes, or the kernel does not let it run because there are more than the machine has CPUs: then another LWP
- * would not run either. Its CPU time, at the next look, tells which.
+ * they were a look before, is stalled. A millisecond later the CPU time of its LWP tells why. It has used none: it is
+ * blocked, or the kernel keeps it waiting for long. It has used half of that or more: it computes. In both cases the
+ * vCPU is taken. It has used a part: there are more that want to run than the machine has CPUs, and another LWP would
+ * not get more.
  *
  * The looks are SLICE_NS apart, and the vCPU is taken whether anybody waits for it or not. After a hand-off they are
  * TICK_MIN_NS apart, then twice that, and so on: where one thread has blocked, others may; and then a vCPU is taken

@@ -9,9 +9,7 @@
 #include <sys/stat.h>
 
 #include "harness/child.h"
-#include "kport/kport.h"
-#include "mem/tls.h"
-#include "sched/handoff.h"
+#include "sched/need_handoff.h"
 #include "thread/threads.h"
 
 /* What the child tells its parent. */
@@ -199,7 +197,7 @@ static void let_another_one_block(void)
 static int end_beside_it(void *unused)
 {
 	(void)unused;
-	told->has_handoff = tls_works() && handoff_probe() && vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell;
+	told->has_handoff = has_handoff();
 	if (told->has_handoff)
 		let_another_one_block();
 	/* ell_run() cannot return: the other one has the kernel thread. */

@@ -2,6 +2,7 @@
 /* stall_test.c - a thread that does not schedule is named, with what it does and where */
 #include <ellula/ellula.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "harness/harness.h"
+#include "sched/need_handoff.h"
 
 static uint32_t *stop; /* shared with the child */
 static int wake[2];
@@ -136,6 +138,67 @@ static void one_that_blocks_is_named_with_its_system_call(void)
 	CHECK_EQ(count(text, "has not scheduled"), 1);
 }
 
+/* Its report waits for somebody to read it. The monitor must not: another thread blocks, and its vCPU goes on. */
+static int be_reported_in_vain(void *unused)
+{
+	ell_thread threads[2];
+
+	(void)unused;
+	if (!has_handoff()) {
+		store_release(stop, 2);
+		return 0;
+	}
+	CHECK_EQ(ell_create(&threads[0], NULL, compute, NULL), 0);
+	CHECK_EQ(ell_sleep_until(ell_after(150 * ELL_MSEC)), 0);
+	CHECK_EQ(ell_create(&threads[1], NULL, read_a_byte, NULL), 0);
+	for (int i = 0; i < 100; i++)
+		ell_yield();
+	CHECK_EQ(write(wake[1], "x", 1), 1);
+	CHECK_EQ(ell_join(threads[1], NULL), 0);
+	store_release(stop, 1);
+	return 0;
+}
+
+static void a_report_that_nobody_reads_keeps_nobody(void)
+{
+	static const char nonsense[4096];
+	int err[2], status;
+	pid_t child;
+
+#ifdef WITH_TSAN
+	SKIP("the thread sanitizer holds signals back while a thread computes");
+#endif
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(stop != MAP_FAILED);
+	CHECK_EQ(pipe2(err, O_NONBLOCK), 0);
+	CHECK_EQ(pipe(wake), 0);
+	while (write(err[1], nonsense, sizeof(nonsense)) > 0)
+		;
+	CHECK_EQ(fcntl(err[1], F_SETFL, 0), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		dup2(err[1], STDERR_FILENO);
+		close(err[0]);
+		close(err[1]);
+		setenv("ELLULA_STALL", "20ms", 1);
+		setenv("ELLULA_VCPUS", "1", 1);
+		ell_run(be_reported_in_vain, NULL);
+		_exit(0);
+	}
+	while (!load_acquire(stop) && waitpid(child, &status, WNOHANG) == 0)
+		usleep(1000);
+	CHECK(load_acquire(stop));
+	if (*stop == 2)
+		SKIP("nothing is handed over here");
+	/* What it has to say is not said. */
+	close(err[0]);
+	close(err[1]);
+	waitpid(child, &status, 0);
+	close(wake[0]);
+	close(wake[1]);
+}
+
 static uint32_t told;
 
 static void tell(void *unused)
@@ -227,6 +290,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(a_thread_that_computes_is_named),
 		HARNESS_CASE(so_is_one_that_keeps_its_vcpu),
 		HARNESS_CASE(one_that_blocks_is_named_with_its_system_call),
+		HARNESS_CASE(a_report_that_nobody_reads_keeps_nobody),
 		HARNESS_CASE(the_slices_are_counted),
 		HARNESS_CASE(an_upcall_is_told, HARNESS_IN_RUN, HARNESS_VCPUS(2)),
 		HARNESS_CASE(a_time_that_is_none_is_an_error),
