@@ -35,6 +35,12 @@ bench:
 	@scripts/build $(BUILD) build bench
 	@bench/run $(BUILD) $(BENCH)
 
+# Programs of Debian's on user threads: make compat COMPAT="xz git"; writes docs/compatibility.md.
+compat:
+	@scripts/setup compat
+	@scripts/build $(BUILD) build test
+	@scripts/compat $(BUILD) $(COMPAT)
+
 install: all
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install $(BUILD)
 
@@ -49,4 +55,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test test-kernel sim fuzz bench install format lint clean
+.PHONY: all demo test test-kernel sim fuzz bench compat install format lint clean

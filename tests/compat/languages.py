@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""languages.py - what compilers and interpreters make of threads"""
+import os
+import re
+import xml.etree.ElementTree
+
+from trial import Broken, scenario
+
+PYTHON = '/usr/bin/python3.11'
+
+
+@scenario('', 'parallel loops, reductions, tasks, sections, locks and a barrier of GNU OpenMP, four threads',
+          name='OpenMP')
+def openmp(t):
+    return t.run([t.build / 'tests/program-openmp', '40'], subject=True, env={'OMP_NUM_THREADS': '4'})
+
+
+@scenario('', '`std::thread`, `std::async`, `std::shared_mutex`, `thread_local` objects, exceptions across futures, '
+          'cancelled threads that unwind', name='C++')
+def cxx(t):
+    return [t.run([t.build / 'tests/program-tasks', '40'], subject=True),
+            t.run([t.build / 'tests/program-exceptions'], subject=True)]
+
+
+def cases(path):
+    """What became of each test of CPython's: {name: passed, failed or skipped}."""
+    became = {}
+    for case in xml.etree.ElementTree.parse(path).iter('testcase'):
+        tags = {child.tag for child in case}
+        name = case.get('name').split(' ')[0]
+        became[name] = 'failed' if tags & {'failure', 'error'} else 'skipped' if 'skipped' in tags else 'passed'
+    return became
+
+
+def cpython(t, test, *without):
+    """Runs a module of CPython's own tests; one that passes natively has to pass. WITHOUT: cases that are left out."""
+    words = [PYTHON, '-m', 'test', '--timeout', str(int(t.left()) - 5), '--junit-xml', t.dir / 'cases.xml']
+    for case in without:
+        words += ['-i', case]
+    printed = t.run([*words, test], subject=True, status=None, env={'HOME': str(t.dir), 'PYTHONPATH': ''},
+                    cwd=t.dir).decode(errors='replace')
+    if not os.path.exists(t.dir / 'cases.xml'):
+        stuck = re.findall(r'line \d+ in (test\w+|check_\w+)', printed)
+        raise Broken(f'hangs in {stuck[0]}' if stuck else f'did not end: {printed.strip()[-300:]}')
+    became = cases(t.dir / 'cases.xml')
+    if not became:
+        raise Broken(f'no test was run: {printed.strip()[-300:]}')
+    return became
+
+
+@scenario('python3.11', "CPython's own `test_threading`", name='CPython threading', limit=240, rounds=1)
+def cpython_threading(t):
+    return cpython(t, 'test_threading')
+
+
+@scenario('python3.11', "CPython's own `test_thread`, `test_threading_local`, `test_queue`", name='CPython queue',
+          limit=240, rounds=1)
+def cpython_queue(t):
+    return {**cpython(t, 'test_thread'), **cpython(t, 'test_threading_local'), **cpython(t, 'test_queue')}
+
+
+@scenario('python3.11', "CPython's own `test_subprocess`", name='CPython subprocess', limit=240, rounds=1)
+def cpython_subprocess(t):
+    return cpython(t, 'test_subprocess')
+
+
+@scenario('python3.11', "CPython's own `test_signal`", name='CPython signal', limit=240, rounds=1)
+def cpython_signal(t):
+    return cpython(t, 'test_signal')
+
+
+@scenario('python3.11', "CPython's own `test_socket`", name='CPython socket', limit=240, rounds=1)
+def cpython_socket(t):
+    return cpython(t, 'test_socket')
+
+
+@scenario('python3.11', "CPython's own `test_concurrent_futures`", name='CPython futures', limit=480, rounds=1)
+def cpython_futures(t):
+    return cpython(t, 'test_concurrent_futures')
+
+
+@scenario('python3.11', "CPython's own `test_asyncio`", name='CPython asyncio', limit=480, rounds=1)
+def cpython_asyncio(t):
+    return cpython(t, 'test_asyncio')
