@@ -344,8 +344,9 @@ static void *monitor_main(void *unused)
 		tick = soon == TICK_MIN_NS ? TICK_MIN_NS : tick * 2 < SLICE_NS ? tick * 2 : SLICE_NS;
 		again = look_for_stalls(now);
 		again |= handoff_serve();
-		lock_release(&monitor.look);
+		/* Within: a child must not get the descriptor with which it reads. */
 		limit_look(now);
+		lock_release(&monitor.look);
 		if (!again && !load_relaxed(&kport_is_mute) && tick == SLICE_NS && soon == SLICE_NS && all_idle()) {
 			store_seq_cst(&monitor_sleeps, 1); /* ORD monitor-2: pairs with ORD monitor-1 in monitor.h */
 			if (all_idle() && !load_seq_cst(&runtime.rt_ended))

@@ -10,7 +10,7 @@
 
 #include "base/compiler.h"
 
-enum { MOST = 1 << 20 };
+enum { MOST = 1 << 20, TRIES = 100, NAP_US = 1000 };
 
 static unsigned char was_open[MOST];
 
@@ -51,7 +51,7 @@ void descriptors_remember(void)
 	closedir(dir);
 }
 
-bool descriptors_leaked(char *text, size_t size, bool in_runtime)
+static bool are_open(char *text, size_t size, bool in_runtime)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	size_t used = 0;
@@ -78,4 +78,18 @@ bool descriptors_leaked(char *text, size_t size, bool in_runtime)
 	}
 	closedir(dir);
 	return used > 0;
+}
+
+bool descriptors_leaked(char *text, size_t size, bool in_runtime)
+{
+	/*
+	 * Another kernel thread may be reading a file in /sys or /proc just now: the C library's malloc, or the
+	 * monitor.
+	 */
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (!are_open(text, size, in_runtime))
+			return false;
+		usleep(NAP_US);
+	}
+	return true;
 }
