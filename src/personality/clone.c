@@ -36,6 +36,7 @@
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/rewrite.h"
+#include "personality/robust.h"
 #include "personality/signals.h"
 #include "personality/stats.h"
 #include "sched/current.h"
@@ -63,6 +64,7 @@ static void gone(struct thread *th)
 	struct guest *gu = guest_room(th);
 	uint32_t *tid = gu->gu_clear_tid;
 
+	robust_bury(gu->gu_robust, gu->gu_tid);
 	store_release(&gu->gu_tid, 0);
 	if (tid) {
 		store_seq_cst(tid, 0);
@@ -91,6 +93,7 @@ static void lwp_begins(void)
 static bool start(void)
 {
 	static const struct guest_above above = {.lwp_begins = lwp_begins, .gone = gone};
+	size_t size;
 	int error;
 
 	if (started)
@@ -104,6 +107,7 @@ static bool start(void)
 	started = true;
 	guest_main.gu_thread = thread_current();
 	guest_main.gu_tid = (int32_t)RAW(SYS_gettid);
+	RAW(SYS_get_robust_list, 0, &guest_main.gu_robust, &size);
 	signals_start();
 	return true;
 }
@@ -270,6 +274,7 @@ int64_t clone_exit(struct entry_regs *g)
 	}
 	if (gu != &guest_main)
 		guest_exit();
+	robust_bury(gu->gu_robust, gu->gu_tid);
 	store_release(&gu->gu_tid, 0);
 	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	if (gu->gu_clear_tid) {

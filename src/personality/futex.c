@@ -22,7 +22,7 @@
  *
  * Deadlines by CLOCK_REALTIME are converted when the wait begins: setting the clock does not move them.
  *
- * Not here: PI futexes and futex_waitv(), which are refused.
+ * Not here: locks that inherit priority (futex_pi.c), and futex_waitv(), which is refused.
  */
 #include "personality/futex.h"
 
@@ -334,7 +334,7 @@ int64_t futex_call(struct entry_regs *g)
 	case FUTEX_WAKE_OP:
 		return wake_op(g);
 	default:
-		return refuse("a futex that inherits priority");
+		return futex_pi(g);
 	}
 }
 

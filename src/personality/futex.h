@@ -39,13 +39,23 @@ static inline __attribute__((always_inline)) bool futex_is_waited(uint64_t addre
 
 static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)
 {
-	uint64_t command = op & FUTEX_CMD_MASK;
-
-	return command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET;
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_WAKE:
+	case FUTEX_WAKE_BITSET:
+	case FUTEX_WAKE_OP:
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* futex(2). */
 int64_t futex_call(struct entry_regs *g);
+
+/* Those of its commands that are about locks which inherit priority. Context: T. Parks. */
+int64_t futex_pi(const struct entry_regs *g);
 
 /* Up to MOST waiters for the word at ADDRESS go on: how many. Context: any but S. Locks: a bucket's. */
 int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits);

@@ -12,6 +12,7 @@
 #include "personality/entry.h"
 #include "sched/park.h"
 
+struct robust_list_head;
 struct thread;
 
 /*
@@ -22,7 +23,9 @@ struct guest {
 	struct thread *gu_thread;   /* NULL before the runtime has started */
 	uint32_t *gu_clear_tid;	    /* what becomes 0 when it has ended; also whoever comes next */
 	struct entry_regs *gu_regs; /* what a new one begins with, on its stack */
-	void *gu_robust;
+	struct robust_list_head *gu_robust;
+	uint64_t gu_stack; /* one that it maps for another thread, while the guard's size is not known; see stacks.c */
+	uint64_t gu_stack_end;
 	struct guest_lwp *gu_lwp; /* where it was in the program last */
 	uint64_t gu_mask;	  /* of signals, as the kernel keeps it */
 	stack_t gu_alternate;

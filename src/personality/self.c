@@ -84,7 +84,7 @@ int64_t self_accepted(struct entry_regs *g)
 	if (!guest_self->gu_thread)
 		return pass(g);
 	if (g->rax == SYS_set_robust_list)
-		guest_self->gu_robust = (void *)g->rdi;
+		guest_self->gu_robust = (struct robust_list_head *)g->rdi;
 	return 0;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* many.c - an ordinary program: ten thousand threads at once, all waiting, first for time and then for each other */
+/*
+ * many.c - an ordinary program: ten thousand threads at once, or as many as it is told, all waiting, first for time and
+ * then for each other; with "default" as the second word, on stacks of the default size
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +33,8 @@ int main(int argc, char **argv)
 		count = atol(argv[1]);
 	threads = calloc((size_t)count, sizeof(*threads));
 	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 65536);
+	if (argc < 3)
+		pthread_attr_setstacksize(&attr, 65536);
 	for (long i = 0; i < count; i++) {
 		if (pthread_create(&threads[i], &attr, wait, NULL) != 0) {
 			printf("only %ld\n", i);

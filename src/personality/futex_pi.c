@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * futex_pi.c - futexes that inherit priority, for threads that have none
+ *
+ * User threads have no priorities, so nothing is inherited; the rest is as in the kernel. The word of a lock is 0, or
+ * the number of its owner, with FUTEX_WAITERS if somebody waits. The C library takes and releases it by itself while
+ * nobody waits; who waits, and who releases then, comes here:
+ *
+ *	who waits, with the lock of the bucket		who releases, with it
+ *	1. sets FUTEX_WAITERS, if there is an owner	1. makes the first who waits the owner, in the word
+ *	2. a node; parks				2. unparks it
+ *
+ * With FUTEX_WAITERS set nobody changes the word without the lock, so a lock goes from owner to owner, in the order of
+ * coming. A signal does not end the wait, as in the kernel.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "personality/futex.h"
+#include "personality/guest.h"
+#include "personality/stats.h"
+#include "personality/times.h"
+
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
+
+enum { BUCKETS = 64 };
+
+struct waiter {
+	struct waiter *next;
+	uint32_t *word;
+	uint32_t tid;
+	park_ticket ticket;
+	bool owns;
+};
+
+static struct bucket {
+	uint32_t lock;
+	struct waiter *first;
+} CACHE_ALIGNED buckets[BUCKETS];
+
+static struct bucket *bucket_of(const uint32_t *word)
+{
+	return &buckets[(uintptr_t)word * UINT64_C(0x9e3779b97f4a7c15) >> 58];
+}
+
+static struct waiter *first_locked(struct bucket *b, const uint32_t *word)
+{
+	struct waiter *w = b->first;
+
+	while (w && w->word != word)
+		w = w->next;
+	return w;
+}
+
+static bool remove_locked(struct bucket *b, const struct waiter *w)
+{
+	struct waiter **at = &b->first;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = w->next;
+	return true;
+}
+
+/*
+ * The caller, TID, becomes the owner: 0; -EDEADLK, it is; -EAGAIN, somebody else is, and FUTEX_WAITERS is set with
+ * WAIT.
+ */
+static int64_t take_locked(uint32_t *word, uint32_t tid, bool wait)
+{
+	uint32_t old = load_seq_cst(word);
+
+	for (;;) {
+		uint32_t owner = old & FUTEX_TID_MASK;
+
+		if (owner == tid)
+			return -EDEADLK;
+		if (owner && (!wait || (old & FUTEX_WAITERS)))
+			return -EAGAIN;
+		if (cas_seq_cst(word, &old, owner ? old | FUTEX_WAITERS : old | tid))
+			return owner ? -EAGAIN : 0;
+	}
+}
+
+/* Too late: 0, it has become the owner meanwhile. */
+static int64_t give_up(struct bucket *b, struct waiter *w)
+{
+	bool owns;
+
+	lock_acquire(&b->lock);
+	owns = w->owns;
+	if (!owns) {
+		remove_locked(b, w);
+		if (!first_locked(b, w->word))
+			fetch_and_seq_cst(w->word, ~FUTEX_WAITERS);
+	}
+	lock_release(&b->lock);
+	return owns ? 0 : -ETIMEDOUT;
+}
+
+static int64_t lock_until(uint32_t *word, ell_time until)
+{
+	struct waiter w = {.word = word, .tid = (uint32_t)guest_self->gu_tid, .ticket = park_prepare()}, **at;
+	struct bucket *b = bucket_of(word);
+	int64_t result;
+
+	lock_acquire(&b->lock);
+	result = take_locked(word, w.tid, true);
+	if (result != -EAGAIN) {
+		lock_release(&b->lock);
+		park_cancel(w.ticket);
+		return result;
+	}
+	for (at = &b->first; *at; at = &(*at)->next)
+		;
+	*at = &w;
+	lock_release(&b->lock);
+	return park_commit(w.ticket, PARK_FUTEX, until) ? 0 : give_up(b, &w);
+}
+
+static int64_t try_lock(uint32_t *word)
+{
+	struct bucket *b = bucket_of(word);
+	int64_t result;
+
+	lock_acquire(&b->lock);
+	result = take_locked(word, (uint32_t)guest_self->gu_tid, false);
+	lock_release(&b->lock);
+	return result;
+}
+
+static int64_t unlock(uint32_t *word)
+{
+	struct bucket *b = bucket_of(word);
+	uint32_t old = load_seq_cst(word);
+	struct waiter *w;
+
+	if ((old & FUTEX_TID_MASK) != (uint32_t)guest_self->gu_tid)
+		return -EPERM;
+	lock_acquire(&b->lock);
+	w = first_locked(b, word);
+	if (w) {
+		remove_locked(b, w);
+		store_seq_cst(word, w->tid | (first_locked(b, word) ? FUTEX_WAITERS : 0));
+		w->owns = true;
+		park_unpark(w->ticket);
+	} else {
+		store_seq_cst(word, 0);
+	}
+	lock_release(&b->lock);
+	return 0;
+}
+
+int64_t futex_pi(const struct entry_regs *g)
+{
+	const struct timespec *ts = (const struct timespec *)g->r10;
+	uint64_t command = g->rsi & FUTEX_CMD_MASK;
+	clockid_t clock =
+		command == FUTEX_LOCK_PI || (g->rsi & FUTEX_CLOCK_REALTIME) ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+	uint32_t *word = (uint32_t *)g->rdi;
+
+	if (!(g->rsi & FUTEX_PRIVATE_FLAG))
+		return refuse("a futex that inherits priority, and is shared");
+	if (g->rdi & 3)
+		return -EINVAL;
+	switch (command) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		if (ts && (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= ELL_SEC))
+			return -EINVAL;
+		return lock_until(word, ts ? times_until(clock, ts) : ELL_FOREVER);
+	case FUTEX_TRYLOCK_PI:
+		return try_lock(word);
+	case FUTEX_UNLOCK_PI:
+		return unlock(word);
+	default:
+		return refuse("to move waiters to a futex that inherits priority");
+	}
+}

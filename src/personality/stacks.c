@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stacks.c - a program's stacks without a mapping for each guard
+ *
+ * The C library maps a stack without access and then makes all of it but the guard accessible: two mappings per thread,
+ * and with some 32,000 threads vm.max_map_count is used up. Here the stack is accessible from the start, and the guard
+ * becomes guard regions (MADV_GUARD_INSTALL) when its size is known. Neighbouring stacks then are one mapping.
+ *
+ * So it is known by a flag, MAP_STACK, and by the order of two calls of one thread. What does not go on as expected
+ * gets what it had asked for. A cached stack may get a smaller guard: what is made accessible loses its guard regions,
+ * up to a size at which nobody has a guard.
+ *
+ * Such a mapping is large, and would be given huge pages where the system likes those: they are refused.
+ */
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "personality/calls.h"
+#include "personality/guest.h"
+
+#define GUARD_INSTALL 102 /* Linux 6.13 */
+#define GUARD_REMOVE 103
+
+enum { GUARD_MOST = 65536 };
+
+#define STACK (MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK)
+
+/* There are guard regions. */
+static uint32_t used;
+
+/* Does this kernel have them? Tried once, on pages of our own. */
+static bool can_guard(void)
+{
+	static uint32_t known; /* 0, or 1: no, or 2: yes */
+	int64_t at;
+
+	if (!load_relaxed(&known)) {
+		at = RAW(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+		store_relaxed(&known, at > 0 && RAW(SYS_madvise, at, 4096, GUARD_INSTALL) == 0 ? 2 : 1);
+		if (at > 0)
+			RAW(SYS_munmap, at, 4096);
+	}
+	return load_relaxed(&known) == 2;
+}
+
+int64_t stacks_mmap(struct entry_regs *g)
+{
+	struct guest *gu = guest_self;
+	int64_t at;
+
+	if (g->rdx != PROT_NONE || (g->r10 & (STACK | MAP_FIXED | MAP_GROWSDOWN)) != STACK || !can_guard())
+		return RAW(SYS_mmap, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
+	at = RAW(SYS_mmap, g->rdi, g->rsi, PROT_READ | PROT_WRITE, g->r10 | MAP_NORESERVE, g->r8, g->r9);
+	if (at < 0)
+		return at;
+	RAW(SYS_madvise, at, g->rsi, MADV_NOHUGEPAGE);
+	gu->gu_stack = (uint64_t)at;
+	gu->gu_stack_end = (uint64_t)at + g->rsi;
+	return at;
+}
+
+int64_t stacks_mprotect(struct entry_regs *g)
+{
+	struct guest *gu = guest_self;
+	uint64_t at = g->rdi, end = at + g->rsi, stack = gu->gu_stack;
+
+	if (stack && at < gu->gu_stack_end && end > stack) {
+		gu->gu_stack = 0;
+		if (g->rdx == (PROT_READ | PROT_WRITE) && at > stack && end == gu->gu_stack_end &&
+		    RAW(SYS_madvise, stack, at - stack, GUARD_INSTALL) == 0) {
+			store_relaxed(&used, 1);
+			return 0;
+		}
+		RAW(SYS_mprotect, stack, gu->gu_stack_end - stack, PROT_NONE);
+	}
+	if (g->rdx != PROT_NONE && g->rsi <= GUARD_MOST && load_relaxed(&used))
+		RAW(SYS_madvise, at, g->rsi, GUARD_REMOVE);
+	return RAW(SYS_mprotect, at, g->rsi, g->rdx);
+}
