@@ -30,7 +30,8 @@ static thread_local Counted counted;
 static long sum(const std::vector<int> &values, size_t begin, size_t end)
 {
 	if (end - begin < 2000)
-		return std::accumulate(values.begin() + static_cast<long>(begin), values.begin() + static_cast<long>(end), 0L);
+		return std::accumulate(values.begin() + static_cast<long>(begin),
+				       values.begin() + static_cast<long>(end), 0L);
 	size_t middle = begin + (end - begin) / 2;
 	auto left = std::async(std::launch::async, sum, std::cref(values), begin, middle);
 	return sum(values, middle, end) + left.get();

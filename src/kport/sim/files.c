@@ -177,13 +177,13 @@ int files_events_of(const struct sim_file *file)
 
 /* Streams. */
 
-struct stream *stream_create(struct sim_file *reader, struct sim_file *writer)
+struct stream *stream_create(struct sim_file *reader, struct sim_file *writer, size_t least)
 {
 	struct stream *sm = allocate(sizeof(*sm));
 
 	sm->sm_reader = reader;
 	sm->sm_writer = writer;
-	sm->sm_room = world_faults.wf_short ? 1 + world_random(PIPE_ROOM_MAX) : PIPE_ROOM_MAX;
+	sm->sm_room = world_faults.wf_short ? least + world_random(PIPE_ROOM_MAX) : PIPE_ROOM_MAX;
 	sm->sm_bytes = allocate(sm->sm_room);
 	return sm;
 }
@@ -604,7 +604,7 @@ static int sim_pipe2(int fds[2], int flags)
 		return fail(ENFILE);
 	in = file_create(FILE_PIPE);
 	out = file_create(FILE_PIPE);
-	in->fl_in = out->fl_out = stream_create(in, out);
+	in->fl_in = out->fl_out = stream_create(in, out, 1);
 	in->fl_nonblocking = out->fl_nonblocking = flags & O_NONBLOCK;
 	fds[0] = file_install(in);
 	fds[1] = file_install(out);

@@ -61,7 +61,8 @@ int file_install(struct sim_file *file);
 /* Something has happened to FILE: who waits looks again. EDGE: something arrived. */
 void file_changed(struct sim_file *file, bool edge);
 
-struct stream *stream_create(struct sim_file *reader, struct sim_file *writer);
+/* With room for LEAST bytes or more. */
+struct stream *stream_create(struct sim_file *reader, struct sim_file *writer, size_t least);
 
 /*
  * Moves bytes between a stream and the program's vectors: the count, or -1 and errno. WAITS: until there is something,
