@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -44,8 +43,6 @@ static struct {
 	unsigned gone; /* of these, because there was an error */
 	int error;
 } starting = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static unsigned allocated; /* vCPUs */
 
 static struct kport *own_kport(void)
 {
@@ -103,6 +100,7 @@ static bool share_tls(struct vcpu *vc, const struct lwp *lw)
 
 static void begin_vcpu(struct vcpu *vc, unsigned number)
 {
+	memset(vc, 0, sizeof(*vc));
 	vc->vc_number = (int)number;
 	vc->vc_node = nodes_current();
 	wheel_init(&vc->vc_wheel, ell_now());
@@ -275,27 +273,17 @@ void sched_start_forget(void)
 /* After a start that has failed: all is as before it, and it can be tried again. */
 static void forget(void)
 {
-	if (runtime.rt_vcpus)
-		sys.munmap(runtime.rt_vcpus, allocated * sizeof(struct vcpu));
-	if (runtime.rt_lwps)
-		sys.munmap(runtime.rt_lwps, runtime.rt_lwp_max * sizeof(struct lwp));
+	free(runtime.rt_vcpus);
+	free(runtime.rt_lwps);
 	sched_start_forget();
 }
 
 /* Nothing is touched here: see struct vcpu. */
-static void *map(size_t size)
-{
-	void *at = sys.mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 static bool allocate(unsigned count, unsigned lwps)
 {
-	allocated = count;
 	runtime.rt_lwp_max = lwps > count ? lwps : count;
-	runtime.rt_vcpus = map(count * sizeof(struct vcpu));
-	runtime.rt_lwps = map(runtime.rt_lwp_max * sizeof(struct lwp));
+	runtime.rt_vcpus = aligned_alloc(_Alignof(struct vcpu), count * sizeof(struct vcpu));
+	runtime.rt_lwps = aligned_alloc(_Alignof(struct lwp), runtime.rt_lwp_max * sizeof(struct lwp));
 	if (runtime.rt_vcpus && runtime.rt_lwps)
 		return true;
 	forget();
