@@ -23,7 +23,9 @@
 /* As a shell says it. */
 enum { EXIT_USAGE = 125, EXIT_CANNOT = 126, EXIT_MISSING = 127, SCRIPTS_MAX = 4 };
 
-static const char usage[] = "usage: ellula run [--vcpus N] [--stats] [--strict] PROGRAM [ARGUMENT...]\n";
+static const char usage[] =
+	"usage: ellula run [--vcpus N] [--kport uring|poll] [--stacks dense|plain] [--children yes|no]\n"
+	"                  [--pass CALL[,CALL...]] [--stats] [--strict] PROGRAM [ARGUMENT...]\n";
 
 static const char library[] = "libellula-personality.so";
 
@@ -171,24 +173,68 @@ static bool preload(const char *path)
 	return done;
 }
 
+/* Option NAME is one of two words; the second, if it is that, is what VARIABLE gets. 0 or an exit code. */
+static int choose(const char *name, const char *first, const char *second, const char *variable, const char *value)
+{
+	if (strcmp(optarg, second) == 0)
+		return setenv(variable, value, 1) ? EXIT_USAGE : 0;
+	if (strcmp(optarg, first) == 0)
+		return 0;
+	fprintf(stderr, "ellula run: --%s %s: %s or %s is wanted\n", name, optarg, first, second);
+	return EXIT_USAGE;
+}
+
+/* One more call, or several, that the personality is to leave alone. */
+static int add_passed(const char *calls)
+{
+	const char *others = getenv("ELLULA_PASS");
+	char *list = NULL;
+	int error;
+
+	if (asprintf(&list, "%s%s%s", others ? others : "", others && *others ? "," : "", calls) < 0)
+		return EXIT_USAGE;
+	error = setenv("ELLULA_PASS", list, 1);
+	free(list);
+	return error ? EXIT_USAGE : 0;
+}
+
 /* The options: 0 or an exit code. */
 static int read_options(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"vcpus", required_argument, NULL, 'v'},
+		{"kport", required_argument, NULL, 'k'},
+		{"stacks", required_argument, NULL, 't'},
+		{"children", required_argument, NULL, 'c'},
+		{"pass", required_argument, NULL, 'p'},
 		{"stats", no_argument, NULL, 's'},
 		{"strict", no_argument, NULL, 'S'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	int status = 0;
 	char *end;
 
-	for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
+	for (int option; !status && (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
 		switch (option) {
 		case 'v':
 			if (strtol(optarg, &end, 10) < 1 || *end)
 				return complain(EXIT_USAGE, optarg, "a number of vCPUs is wanted");
 			setenv("ELLULA_VCPUS", optarg, 1);
+			break;
+		case 'k':
+			status = choose("kport", "uring", "poll", "ELLULA_KPORT", "poll");
+			if (!status && strcmp(optarg, "uring") == 0)
+				setenv("ELLULA_KPORT", "uring", 1);
+			break;
+		case 't':
+			status = choose("stacks", "dense", "plain", "ELLULA_STACKS", "plain");
+			break;
+		case 'c':
+			status = choose("children", "yes", "no", "ELLULA_CHILDREN", "no");
+			break;
+		case 'p':
+			status = add_passed(optarg);
 			break;
 		case 's':
 			setenv("ELLULA_STATS", "1", 1);
@@ -204,8 +250,8 @@ static int read_options(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (optind < argc)
-		return 0;
+	if (status || optind < argc)
+		return status;
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/compiler.h"
 #include "base/panic.h"
@@ -13,18 +14,56 @@
 struct stats stats;
 bool stats_wanted, strict;
 
-/* The C library does not know its environment yet. */
-static bool is_set(char *const *environment, const char *name)
+/* The place of NAME, or of the end. The C library does not know its environment yet. */
+static char **find(char **environment, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (; *environment; environment++) {
-		const char *value = *environment + len + 1;
+	while (*environment && !(strncmp(*environment, name, len) == 0 && (*environment)[len] == '='))
+		environment++;
+	return environment;
+}
 
-		if (strncmp(*environment, name, len) == 0 && value[-1] == '=')
-			return *value && strcmp(value, "0") != 0;
+static const char *value_of(char **environment, const char *name)
+{
+	const char *entry = *find(environment, name);
+
+	return entry ? entry + strlen(name) + 1 : "";
+}
+
+static bool is_set(char **environment, const char *name)
+{
+	const char *value = value_of(environment, name);
+
+	return *value && strcmp(value, "0") != 0;
+}
+
+/* What the program starts begins without us: takes us, who are the first, out of LD_PRELOAD. */
+static void stay_alone(char **environment)
+{
+	char **at = find(environment, "LD_PRELOAD"), *list, *rest;
+
+	if (!*at || !strstr(*at, "libellula-personality.so"))
+		return;
+	list = strchr(*at, '=') + 1;
+	rest = list + strcspn(list, ":");
+	if (*rest)
+		memmove(list, rest + 1, strlen(rest));
+	else
+		for (; *at; at++)
+			at[0] = at[1];
+}
+
+static void choose_what_passes(char **environment)
+{
+	char name[64];
+
+	if (strcmp(value_of(environment, "ELLULA_STACKS"), "plain") == 0)
+		table_pass("mmap,mprotect", name, sizeof(name));
+	if (table_pass(value_of(environment, "ELLULA_PASS"), name, sizeof(name))) {
+		complain("ELLULA_PASS: \"%s\" is no call that can be left alone", name);
+		RAW(SYS_exit_group, 125);
 	}
-	return false;
 }
 
 void stats_print(void)
@@ -47,6 +86,9 @@ static __attribute__((constructor)) void begin(int argc, char **argv, char **env
 	stats_wanted = is_set(environment, "ELLULA_STATS");
 	strict = is_set(environment, "ELLULA_STRICT");
 	table_begin();
+	choose_what_passes(environment);
+	if (strcmp(value_of(environment, "ELLULA_CHILDREN"), "no") == 0)
+		stay_alone(environment);
 	error = entry_begin();
 	if (error)
 		complain("the program runs as without the personality: %s", strerror(-error));

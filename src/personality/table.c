@@ -6,6 +6,8 @@
  */
 #include "personality/table.h"
 
+#include <string.h>
+
 #include "base/compiler.h"
 #include "personality/calls.h"
 #include "personality/clone.h"
@@ -31,4 +33,39 @@ void table_begin(void)
 {
 	for (unsigned nr = 0; nr < TABLE_SIZE; nr++)
 		table_ways[nr] = rows[nr].when;
+}
+
+/*
+ * The rest is not about calls that wait, but about there being threads at all, or about what is known of descriptors.
+ */
+static bool may_pass(const struct table_row *row)
+{
+	return row->class == CLASS_MESSAGE || row->class == CLASS_HELPER || row->call == stacks_mmap ||
+	       row->call == stacks_mprotect || row->when == TABLE_PASS;
+}
+
+static bool pass(const char *name)
+{
+	for (unsigned nr = 0; nr < TABLE_SIZE; nr++) {
+		if (rows[nr].name && strcmp(rows[nr].name, name) == 0 && may_pass(&rows[nr])) {
+			table_ways[nr] = TABLE_PASS;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *table_pass(const char *list, char *name, size_t size)
+{
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		size_t n = len < size ? len : size - 1;
+
+		memcpy(name, list, n);
+		name[n] = '\0';
+		if (len && !pass(name))
+			return name;
+		list += len + (list[len] == ',');
+	}
+	return NULL;
 }

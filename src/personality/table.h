@@ -4,6 +4,7 @@
 #define PERSONALITY_TABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
@@ -36,6 +37,12 @@ const struct table_row *table_row(uint64_t nr);
 /* The column `when` by itself. Written at the start. */
 extern uint8_t table_ways[TABLE_SIZE];
 void table_begin(void);
+
+/*
+ * The calls in LIST, names with commas between them, pass: NULL, or the name of one of which there is none, or that
+ * the threads cannot do without, in NAME.
+ */
+const char *table_pass(const char *list, char *name, size_t size);
 
 static inline __attribute__((always_inline)) bool table_is_clone(uint64_t nr)
 {
