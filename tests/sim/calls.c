@@ -123,13 +123,13 @@ static void *serve_all(void *unused)
 	return NULL;
 }
 
-static int send_from(int fd, unsigned salt, size_t total)
+static ssize_t send_from(int fd, unsigned salt, size_t total)
 {
 	unsigned char buf[LENGTH_MAX];
 
 	for (size_t i = 0; i < total; i++)
 		buf[i] = pattern(salt, i);
-	return ell_send(fd, buf, total, MSG_NOSIGNAL) == (ssize_t)total ? 0 : errno;
+	return ell_send(fd, buf, total, MSG_NOSIGNAL);
 }
 
 static void *be_client(void *arg)
@@ -142,7 +142,7 @@ static void *be_client(void *arg)
 
 	CHECK(fd >= 0);
 	CHECK(ell_connect(fd, (const struct sockaddr *)&in, sizeof(in)) == 0);
-	CHECK(send_from(fd, salt, total) == 0);
+	CHECK(send_from(fd, salt, total) == (ssize_t)total);
 	while (done < total) {
 		ssize_t n = ell_recv_until(fd, buf, sizeof(buf), 0, any(0, 2) ? ELL_FOREVER : ell_after(50 * ELL_USEC));
 
@@ -175,6 +175,116 @@ static int echo_main(void *unused)
 	CHECK(listener >= 0);
 	CHECK(ell_bind(listener, (const struct sockaddr *)&in, sizeof(in)) == 0 && ell_listen(listener, 8) == 0);
 	crew(clients + 1, serve_or_ask);
+	return 0;
+}
+
+/*
+ * Resets: the same, but connections break. What comes is still the beginning of what was sent, and everybody ends with
+ * an error that POSIX knows.
+ */
+
+static bool breaks(int error)
+{
+	return error == ECONNRESET || error == EPIPE || error == ECONNREFUSED || error == ENOMEM || error == ENOBUFS ||
+	       error == ENOTCONN;
+}
+
+static void *serve_broken(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	char buf[128];
+	ssize_t n;
+
+	while ((n = ell_recv(fd, buf, any(1, sizeof(buf)), 0)) > 0) {
+		if (ell_send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n)
+			continue;
+		break;
+	}
+	CHECK(n >= 0 || breaks(errno));
+	CHECK(ell_close(fd) == 0);
+	return NULL;
+}
+
+static void *serve_all_broken(void *unused)
+{
+	ell_thread servers[CLIENTS_MAX * 4];
+	unsigned count = 0;
+
+	(void)unused;
+	while (load_acquire(&clients) > 0) {
+		int fd = ell_accept_until(listener, NULL, NULL, 0, ell_after(500 * ELL_USEC));
+
+		if (fd >= 0)
+			servers[count++] = start(serve_broken, (void *)(intptr_t)fd);
+		else if (errno == ETIMEDOUT)
+			ell_yield();
+		else
+			CHECK(breaks(errno) || errno == ENFILE);
+	}
+	CHECK(ell_close(listener) == 0);
+	for (unsigned i = 0; i < count; i++)
+		CHECK(ell_join(servers[i], NULL) == 0);
+	return NULL;
+}
+
+static void talk(int fd, unsigned salt)
+{
+	size_t total = any(1, 200), done = 0;
+	unsigned char buf[100];
+	ssize_t n = send_from(fd, salt, total);
+
+	CHECK(n > 0 || breaks(errno));
+	/* What was sent of it may come back all the same. */
+	if (n != (ssize_t)total)
+		ell_shutdown(fd, SHUT_WR);
+	n = 1;
+	while (done < total && (n = ell_recv(fd, buf, sizeof(buf), 0)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			CHECK(buf[i] == pattern(salt, done + (size_t)i));
+		done += (size_t)n;
+	}
+	CHECK(n >= 0 || breaks(errno));
+}
+
+static void *be_broken_client(void *arg)
+{
+	const struct sockaddr_in in = address();
+	int fd;
+
+	do
+		fd = ell_socket(AF_INET, SOCK_STREAM, 0);
+	while (fd < 0 && errno == ENOMEM);
+	CHECK(fd >= 0 || errno == ENOBUFS || errno == ENFILE);
+	if (fd >= 0) {
+		if (ell_connect(fd, (const struct sockaddr *)&in, sizeof(in)) == 0)
+			talk(fd, (unsigned)(uintptr_t)arg + 1);
+		else
+			CHECK(breaks(errno));
+		CHECK(ell_close(fd) == 0);
+	}
+	fetch_sub_acq_rel(&clients, 1);
+	return NULL;
+}
+
+static void *serve_or_ask_broken(void *arg)
+{
+	return arg ? be_broken_client(arg) : serve_all_broken(arg);
+}
+
+static int reset_main(void *unused)
+{
+	const struct sockaddr_in in = address();
+
+	(void)unused;
+	clients = any(1, CLIENTS_MAX);
+	do
+		listener = ell_socket(AF_INET, SOCK_STREAM, 0);
+	while (listener < 0);
+	while (ell_bind(listener, (const struct sockaddr *)&in, sizeof(in)) != 0)
+		;
+	while (ell_listen(listener, 8) != 0)
+		;
+	crew(clients + 1, serve_or_ask_broken);
 	return 0;
 }
 
@@ -260,6 +370,7 @@ static int child_main(void *unused)
 const struct scenario calls[] = {
 	{.name = "pipe", .main_fn = pipe_main, .faults = FAULTS_CALLS},
 	{.name = "echo", .main_fn = echo_main, .faults = FAULTS_CALLS, .no_helpers = true},
+	{.name = "reset", .main_fn = reset_main, .faults = FAULTS_HARD, .no_helpers = true},
 	{.name = "file", .main_fn = file_main, .faults = FAULTS_HARD},
 	{.name = "child", .main_fn = child_main, .faults = FAULTS_CALLS, .no_helpers = true},
 	{.name = NULL},

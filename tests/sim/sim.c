@@ -5,6 +5,9 @@
  *	scenarios [--seeds COUNT] [--first SEED] [--jobs COUNT] [--quiet] [SCENARIO...]
  *	scenarios --seed SEED [--trace] SCENARIO
  *
+ * --fault NAME:NTH, as often as wanted, beside what the seed does: the fault of that name (struct world_faults, without
+ * wf_) comes at its NTH occasion. --faults none takes those of the seed away.
+ *
  * A seed that fails is printed with the command that runs exactly that again. Addresses are the same in each run, for
  * what a scenario does wrong may depend on them, if nothing of ours does.
  */
@@ -36,6 +39,7 @@ static struct {
 	uint64_t count;
 	unsigned jobs;
 	bool quiet;
+	bool no_faults;
 	const char *self;
 } options = {.first = 1, .count = 100, .jobs = 1};
 
@@ -162,6 +166,8 @@ static void run_here(const struct scenario *sc, uint64_t seed)
 		signal(SIGALRM, on_signal);
 	sim_begin(seed, sc->name);
 	choose_faults(sc);
+	if (options.no_faults)
+		world_faults = (struct world_faults){.wf_hold = world_faults.wf_hold};
 	snprintf(text, sizeof(text), "%u", any(sc->vcpus ? sc->vcpus : 1, VCPUS_MOST));
 	setenv("ELLULA_VCPUS", text, 1);
 	if (world_random(8) == 0)
@@ -273,6 +279,24 @@ static void fix_addresses(char **argv)
 		execv("/proc/self/exe", argv);
 }
 
+static void add_fault(char *text)
+{
+	static const char *const names[] = {"short", "again",  "no_memory", "reset", "full",
+					    "late",  "refuse", "freeze",    "jump",  "hold"};
+	char *colon = strchr(text, ':');
+	unsigned long long nth = colon ? strtoull(colon + 1, NULL, 10) : 0;
+	bool known = false;
+
+	if (colon)
+		*colon = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		known = known || strcmp(names[i], text) == 0;
+	if (known && nth > 0 && world_script(text, nth))
+		return;
+	fprintf(stderr, "--fault %s: NAME:NTH is wanted, at most 16 times\n", text);
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = 0;
@@ -283,6 +307,10 @@ int main(int argc, char **argv)
 	for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
 		if (strcmp(argv[i], "--trace") == 0)
 			world_traces = true;
+		else if (strcmp(argv[i], "--fault") == 0 && i + 1 < argc)
+			add_fault(argv[++i]);
+		else if (strcmp(argv[i], "--faults") == 0 && i + 1 < argc)
+			options.no_faults = strcmp(argv[++i], "none") == 0;
 		else if (strcmp(argv[i], "--quiet") == 0)
 			options.quiet = true;
 		else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)

@@ -71,7 +71,7 @@ static long sim_futex(uint32_t *word, int op, uint32_t value, const struct times
 		errno = EAGAIN;
 		return -1;
 	}
-	if (world_chance(world_faults.wf_again)) {
+	if (world_fault(again)) {
 		errno = EINTR;
 		return -1;
 	}

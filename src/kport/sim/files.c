@@ -221,7 +221,7 @@ static void copy(const struct iovec *iov, int count, size_t skip, char *flat, si
 
 static size_t shorten(size_t n)
 {
-	return n > 1 && world_chance(world_faults.wf_short) ? 1 + world_random(n - 1) : n;
+	return n > 1 && world_fault(short) ? 1 + world_random(n - 1) : n;
 }
 
 /* Waits for a change of FILE: 0, or an errno. */
@@ -243,9 +243,9 @@ ssize_t stream_read(struct sim_file *file, const struct iovec *iov, int count, b
 
 	if (n == 0)
 		return 0;
-	if (world_chance(world_faults.wf_again))
+	if (world_fault(again))
 		return fail(EINTR);
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENOMEM);
 	while (!sm->sm_reset && !sm->sm_count && !sm->sm_ended) {
 		if (!waits)
@@ -278,9 +278,9 @@ ssize_t stream_write(struct sim_file *file, const struct iovec *iov, int count, 
 	size_t total = length_of(iov, count), done = 0;
 	int error;
 
-	if (world_chance(world_faults.wf_again))
+	if (world_fault(again))
 		return fail(EINTR);
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENOBUFS);
 	while (done < total) {
 		size_t n = sm->sm_room - sm->sm_count;
@@ -314,7 +314,7 @@ static ssize_t node_read(const struct node *node, const struct iovec *iov, int c
 {
 	size_t n = length_of(iov, count);
 
-	if (world_chance(world_faults.wf_again))
+	if (world_fault(again))
 		return fail(EINTR);
 	if (off < 0)
 		return fail(EINVAL);
@@ -345,9 +345,9 @@ static ssize_t node_write(struct node *node, const struct iovec *iov, int count,
 {
 	size_t n = length_of(iov, count);
 
-	if (world_chance(world_faults.wf_full))
+	if (world_fault(full))
 		return fail(ENOSPC);
-	if (world_chance(world_faults.wf_again))
+	if (world_fault(again))
 		return fail(EINTR);
 	if (off < 0)
 		return fail(EINVAL);
@@ -401,7 +401,7 @@ static int sim_openat(int dir, const char *path, int flags, mode_t mode)
 	(void)mode;
 	world_enter();
 	job_touches();
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENOMEM);
 	path = full_path(dir, path, buf, sizeof(buf));
 	node = node_find(path);
@@ -600,7 +600,7 @@ static int sim_pipe2(int fds[2], int flags)
 	struct sim_file *in, *out;
 
 	world_enter();
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENFILE);
 	in = file_create(FILE_PIPE);
 	out = file_create(FILE_PIPE);

@@ -56,7 +56,7 @@ static int sim_socket(int domain, int type, int protocol)
 	(void)domain;
 	(void)protocol;
 	world_enter();
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENOMEM);
 	file = file_create(FILE_SOCKET);
 	file->fl_nonblocking = type & SOCK_NONBLOCK;
@@ -129,7 +129,7 @@ static int sim_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (file->fl_in)
 		return fail(EISCONN);
 	listener = listener_at(port_of(addr));
-	if (!listener || world_chance(world_faults.wf_reset))
+	if (!listener || world_fault(reset))
 		return fail(ECONNREFUSED);
 	end = file_create(FILE_SOCKET);
 	end->fl_refs = 1;
@@ -153,9 +153,9 @@ static int sim_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 		return -1;
 	if (file->fl_type != FILE_LISTENER)
 		return fail(EINVAL);
-	if (world_chance(world_faults.wf_again))
+	if (world_fault(again))
 		return fail(EINTR);
-	if (world_chance(world_faults.wf_no_memory))
+	if (world_fault(no_memory))
 		return fail(ENOBUFS);
 	while (!file->fl_queue) {
 		if (file->fl_nonblocking)
@@ -267,9 +267,9 @@ static ssize_t receive(int fd, const struct iovec *iov, int count, int flags)
 		return -1;
 	if (!file->fl_in)
 		return fail(ENOTCONN);
-	if (world_chance(world_faults.wf_reset))
+	if (world_fault(reset))
 		reset(file);
-	if ((flags & MSG_DONTWAIT) && world_chance(world_faults.wf_again)) {
+	if ((flags & MSG_DONTWAIT) && world_fault(again)) {
 		promise_edge(file);
 		return fail(EAGAIN);
 	}
@@ -289,7 +289,7 @@ static ssize_t transmit(int fd, const struct iovec *iov, int count, int flags)
 		return -1;
 	if (!file->fl_out)
 		return fail(ENOTCONN);
-	if (world_chance(world_faults.wf_reset))
+	if (world_fault(reset))
 		reset(file);
 	return stream_write(file, iov, count, !(flags & MSG_DONTWAIT) && !file->fl_nonblocking);
 }

@@ -90,7 +90,7 @@ static void *allocate(size_t size)
 /* Mostly some microseconds, now and then much more. */
 static ell_time latency(void)
 {
-	if (world_chance(world_faults.wf_late))
+	if (world_fault(late))
 		return (ell_time)world_random(20 * ELL_MSEC);
 	return (ell_time)world_random(20000);
 }
@@ -298,7 +298,7 @@ static void cancel(const struct cancel *c)
 static bool submit_all(struct ring *rg)
 {
 	world_enter();
-	if (world_chance(world_faults.wf_refuse))
+	if (world_fault(refuse))
 		rg->rg_refuses = world_steps() + world_random(200);
 	if ((rg->rg_first || rg->rg_cancels) && rg->rg_refuses > world_steps()) {
 		world_note("the ring takes nothing");
@@ -402,8 +402,7 @@ static void sim_sleep(struct kport *kp, ell_time until)
 	struct ring *rg = ring_of(kp);
 
 	check_owner(rg);
-	if (submit_all(rg) && !rg->rg_cq.first && !rg->rg_overflow.first && !rg->rg_woken &&
-	    !world_chance(world_faults.wf_again))
+	if (submit_all(rg) && !rg->rg_cq.first && !rg->rg_overflow.first && !rg->rg_woken && !world_fault(again))
 		world_wait(rg, until);
 	rg->rg_woken = false;
 	take_overflow(rg);

@@ -47,7 +47,7 @@
 #include "sys/sys.h"
 
 enum { ACTORS_MAX = 4096, STACK = 256 << 10, KERNEL_STACK = 64 << 10, TAIL = 80, NOTE = 100 };
-enum { FRAMES = 1024, JUMPS_MAX = 20, CHANGES_MAX = 8, OBSTINATE = 20000 };
+enum { FRAMES = 1024, SCRIPTS_MAX = 16, JUMPS_MAX = 20, CHANGES_MAX = 8, OBSTINATE = 20000 };
 
 #define STEPS_MAX UINT64_C(10000000)
 #define RANKS (1 << 20)
@@ -144,6 +144,35 @@ uint64_t world_random(uint64_t limit)
 bool world_chance(unsigned n)
 {
 	return n && world_random(n) == 0;
+}
+
+/* The occasions of a fault that a script is about. */
+static struct script {
+	const char *name;
+	uint64_t nth;
+	uint64_t seen;
+} scripts[SCRIPTS_MAX];
+static unsigned script_count;
+
+bool world_script(const char *name, uint64_t nth)
+{
+	if (script_count == SCRIPTS_MAX)
+		return false;
+	scripts[script_count++] = (struct script){.name = name, .nth = nth};
+	return true;
+}
+
+bool world_fault_of(const char *name, unsigned n)
+{
+	bool wanted = false;
+
+	for (unsigned i = 0; i < script_count; i++) {
+		if (strcmp(scripts[i].name, name) == 0 && ++scripts[i].seen == scripts[i].nth) {
+			world_note("fault %s, as the script says", name);
+			wanted = true;
+		}
+	}
+	return world_chance(n) || wanted;
 }
 
 ell_time world_now(void)
@@ -410,7 +439,7 @@ static void turn(bool self_too)
 	struct actor *to;
 
 	/* Not for ever: who waits in vain again and again, each time for a time that is over, lets nobody else run. */
-	if (world.jumps < JUMPS_MAX && world_chance(world_faults.wf_jump)) {
+	if (world.jumps < JUMPS_MAX && world_fault(jump)) {
 		world.jumps++;
 		world.now += (ell_time)world_random(5 * ELL_SEC);
 	}
@@ -449,11 +478,11 @@ static inline void step(const char *file, int line)
 		world_fail("no end after %llu steps", (unsigned long long)STEPS_MAX);
 	if (world.ranked && world.change_count && world.changes[world.change_count - 1] <= world.steps) {
 		ac->ac_rank = --world.lowest;
-		if (ac->ac_kind == ACTOR_THREAD && world_chance(world_faults.wf_freeze))
+		if (ac->ac_kind == ACTOR_THREAD && world_fault(freeze))
 			ac->ac_away = world.steps + (UINT64_C(1) << world_random(13));
 	} else if (world.since_turn >= OBSTINATE) {
 		ac->ac_rank = --world.lowest;
-	} else if (!world.ranked && ac->ac_kind == ACTOR_THREAD && world_chance(world_faults.wf_freeze)) {
+	} else if (!world.ranked && ac->ac_kind == ACTOR_THREAD && world_fault(freeze)) {
 		ac->ac_away = world.steps + (UINT64_C(1) << world_random(13));
 	}
 	turn(true);
@@ -477,7 +506,7 @@ void step_store(void *p, size_t size, const char *file, int line)
 
 	step(file, line);
 	/* Once one is held, those that follow are, too: they leave in order. */
-	if (world.runs && ac->ac_kind != ACTOR_KERNEL && (ac->ac_stores.st_count || world_chance(world_faults.wf_hold)))
+	if (world.runs && ac->ac_kind != ACTOR_KERNEL && (ac->ac_stores.st_count || world_fault(hold)))
 		stores_hold(&ac->ac_stores, p, size);
 }
 

@@ -73,6 +73,13 @@ ell_time world_now(void);
 uint64_t world_random(uint64_t limit);
 bool world_chance(unsigned n);
 
+/* The same for the fault NAME of world_faults, and at the occasions that world_script() has named. */
+#define world_fault(name) world_fault_of(#name, world_faults.wf_##name)
+bool world_fault_of(const char *name, unsigned n);
+
+/* The fault NAME comes at its occasion number NTH, from 1. False: there are too many. Before the world begins. */
+bool world_script(const char *name, uint64_t nth);
+
 /* A line of the trace. */
 void world_note(const char *fmt, ...) PRINTF(1, 2);
 
