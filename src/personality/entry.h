@@ -34,6 +34,8 @@ enum entry_fix {
 	FIX_EDX_ZERO,  /* xor %edx, %edx */
 	FIX_AND_ESI,   /* and $128, %esi */
 	FIX_RSI_RIP,   /* lea N(%rip), %rsi */
+	FIX_RSI_RBX,   /* lea N(%rbx), %rsi */
+	FIX_EDI_ZERO,  /* xor %edi, %edi */
 };
 
 enum { ENTRY_SITES = 1024, STUB_SIZE = 16 };

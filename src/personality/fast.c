@@ -41,6 +41,12 @@ static void fix(struct entry_regs *g, const struct entry_site *site)
 		/* It ends where the system call, of two bytes, begins. */
 		g->rsi = site->es_rip - 2 + (uint64_t)(int64_t) * (const int32_t *)(site->es_rip - 6);
 		break;
+	case FIX_RSI_RBX:
+		g->rsi = g->rbx + (uint64_t)(int64_t) * (const int32_t *)(site->es_rip - 6);
+		break;
+	case FIX_EDI_ZERO:
+		g->rdi = 0;
+		break;
 	}
 }
 
@@ -56,8 +62,10 @@ unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
 	if (UNLIKELY(nr >= TABLE_SIZE))
 		return WAY_PASS;
 	if (UNLIKELY(entry_mode != ENTRY_PROGRAM)) {
+		if (nr == SYS_futex && futex_is_wake(g->rsi))
+			return futex_is_waited(g->rdi) ? WAY_SLOW : WAY_PASS;
 		if (nr == SYS_futex)
-			return futex_is_wake(g->rsi) && futex_is_waited(g->rdi) ? WAY_SLOW : WAY_PASS;
+			futex_waits_in_kernel(g->rdi);
 		return table_is_clone(nr) ? WAY_SLOW : WAY_PASS;
 	}
 	switch (table_ways[nr]) {
@@ -67,8 +75,12 @@ unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
 		if (!load_relaxed(&guest_crowd))
 			return WAY_PASS;
 		/* Whom it may concern waits in the kernel, if anywhere. */
-		if (nr == SYS_futex && futex_is_wake(g->rsi) && !futex_is_waited(g->rdi))
-			return WAY_PASS;
+		if (nr == SYS_futex && futex_is_wake(g->rsi) && !futex_is_waited(g->rdi)) {
+			if (futex_may_be_in_kernel(g->rdi, g->rsi))
+				return WAY_PASS;
+			g->rax = 0;
+			return WAY_ANSWERED;
+		}
 		return WAY_SLOW;
 	default:
 		return WAY_SLOW;

@@ -14,8 +14,9 @@
  *	   node
  *
  * Who waits in the kernel: the runtime's own LWPs and helpers share locks of the C library with the program (malloc's,
- * for one). So a wake that finds fewer waiters here than it may wake asks the kernel, too; and wakes of the runtime's
- * own, which pass, look here (futex_passed(); rewrite_early() sees to it that they come by).
+ * for one). Such a wait passes, and leaves a mark in the bucket for good (fb_kernel): a wake that finds fewer waiters
+ * here than it may wake, and the mark, asks the kernel, too. Wakes of the runtime's own, which pass, look here
+ * (futex_passed(); rewrite_early() sees to it that all these come by).
  *
  * Shared futexes pass: their waiters may be other processes. A wait for one is a helper's, but for one case: a thread's
  * number, which the C library's pthread_join() waits for as if it were shared; that one is ours, and so it waits here.
@@ -49,6 +50,7 @@ struct futex_waiter {
 };
 
 struct futex_bucket futex_buckets[FUTEX_BUCKETS];
+uint32_t futex_is_blind;
 
 static void append_locked(struct futex_bucket *b, struct futex_waiter *w)
 {
@@ -265,7 +267,7 @@ static int64_t wake(const struct entry_regs *g, uint32_t bits)
 	if (!bits)
 		return -EINVAL;
 	n = futex_wake(g->rdi, (uint32_t)g->rdx, bits);
-	if (n >= (int32_t)g->rdx)
+	if (n >= (int32_t)g->rdx || !futex_may_be_in_kernel(g->rdi, g->rsi))
 		return n;
 	more = pass(g, (uint32_t)((int32_t)g->rdx - n));
 	return more > 0 ? n + more : n ? n : more;

@@ -17,7 +17,8 @@ enum { FUTEX_BUCKETS = 4096 };
 
 struct futex_bucket {
 	uint32_t fb_lock;
-	uint32_t fb_count; /* of waiters, or about to be; lock, but read by anybody */
+	uint32_t fb_count;  /* of waiters, or about to be; lock, but read by anybody */
+	uint32_t fb_kernel; /* a kernel thread of the runtime's has waited for a word of this bucket; anybody sets it */
 	struct futex_waiter *fb_first;
 	struct futex_waiter *fb_last;
 } CACHE_ALIGNED;
@@ -32,9 +33,28 @@ static inline __attribute__((always_inline)) struct futex_bucket *futex_bucket(u
 /* Has anybody begun to wait for the word at ADDRESS, or for one that shares its bucket? The caller has changed it. */
 static inline __attribute__((always_inline)) bool futex_is_waited(uint64_t address)
 {
-	/* ORD futex-1: pairs with ORD futex-2 in futex.c: the waiter sees the new value, or we see the waiter. */
+	/* ORD futex-1: pairs with ORD futex-2, ORD futex-3: the waiter sees the new value, or we see the waiter. */
 	fence_seq_cst();
 	return load_relaxed(&futex_bucket(address)->fb_count) != 0;
+}
+
+/* A kernel thread of the runtime's is about to wait in the kernel for the word at ADDRESS. */
+static inline __attribute__((always_inline)) void futex_waits_in_kernel(uint64_t address)
+{
+	/* ORD futex-3: pairs with ORD futex-1: the kernel compares the word after this. */
+	store_seq_cst(&futex_bucket(address)->fb_kernel, 1);
+}
+
+/* Where call sites cannot be rewritten, nobody sees who waits in the kernel. Written before there are threads. */
+extern uint32_t futex_is_blind;
+
+/*
+ * May somebody wait in the kernel for the word at ADDRESS, for whom the wake OP is? For a private one only a kernel
+ * thread of the runtime's. After futex_is_waited().
+ */
+static inline __attribute__((always_inline)) bool futex_may_be_in_kernel(uint64_t address, uint64_t op)
+{
+	return !(op & FUTEX_PRIVATE_FLAG) || futex_is_blind || load_relaxed(&futex_bucket(address)->fb_kernel);
 }
 
 static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)

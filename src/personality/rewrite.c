@@ -44,6 +44,7 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "personality/entry.h"
+#include "personality/futex.h"
 #include "personality/stats.h"
 
 enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5 };
@@ -99,11 +100,32 @@ static unsigned between(const uint8_t *end, struct entry_site *site)
 		site->es_fix = FIX_RSI_RIP;
 		return 7;
 	}
+	if (memcmp(end - 7, "\x48\x8d\xb3", 3) == 0) {
+		site->es_fix = FIX_RSI_RBX;
+		return 7;
+	}
 	if (memcmp(end - 6, "\x81\xe6\x80\0\0\0", 6) == 0) {
 		site->es_fix = FIX_AND_ESI;
 		return 6;
 	}
 	return 0;
+}
+
+/*
+ * The end of a thread: mov $nr, %edx; perhaps a nop; xor %edi, %edi; mov %edx, %eax; and the `syscall` at END, from
+ * which nobody comes back. Where the first of these is, or NULL.
+ */
+static uint8_t *end_of_thread(uint8_t *end, uint64_t nr)
+{
+	uint8_t *mov = end - 4 - MOV;
+	uint32_t immediate;
+
+	if (memcmp(end - 4, "\x31\xff\x89\xd0", 4) != 0)
+		return NULL;
+	if (memcmp(end - 6, "\x66\x90", 2) == 0)
+		mov -= 2;
+	memcpy(&immediate, mov + 1, sizeof(immediate));
+	return mov[0] == 0xba && immediate == nr && (mov[-1] & 0xf0) != 0x40 ? mov : NULL;
 }
 
 /* cmp $-4096, %rax; ja; ret, and padding of ten bytes: behind the `syscall` at END. */
@@ -135,6 +157,11 @@ static bool analyse(uint64_t rip, uint64_t nr, bool alone, struct change *c)
 	n = between(end, &c->site);
 	if (n && has_number(end - n - MOV, nr)) {
 		c->jump = end - n - MOV;
+		return true;
+	}
+	c->jump = nr == SYS_exit ? end_of_thread(end, nr) : NULL;
+	if (c->jump) {
+		c->site.es_fix = FIX_EDI_ZERO;
 		return true;
 	}
 	if (nr != SYS_read || end[-2] != 0x31 || end[-1] != 0xc0)
@@ -272,5 +299,6 @@ void rewrite_early(void)
 
 	lock_acquire(&sites.lock);
 	dl_iterate_phdr(scan, inside);
+	futex_is_blind = sites.forbidden || sites.used == 0;
 	lock_release(&sites.lock);
 }
