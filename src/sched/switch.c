@@ -48,8 +48,8 @@ static inline uintptr_t tls_of(const struct thread *th, const struct vcpu *vc)
 
 static inline void enter_thread(struct lwp *lw, struct thread *th)
 {
-	store_relaxed(&lw->lw_current, th); /* others look whom they interrupt */
-	th->th_last = lw->lw_vcpu;
+	store_relaxed(&lw->lw_current, th);	  /* others look whom they interrupt */
+	store_relaxed(&th->th_last, lw->lw_vcpu); /* and the monitor, on which vCPU */
 	if (!th->th_tls)
 		*lw->lw_vcpu->vc_errno = th->th_errno;
 }

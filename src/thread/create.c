@@ -148,7 +148,7 @@ int thread_create(struct thread **made, const struct ell_attr *attr, void *(*fn)
 		return error;
 	}
 	store_relaxed(&th->th_vcpu, attr->vcpu == ELL_VCPU_ANY ? NULL : &runtime.rt_vcpus[attr->vcpu]);
-	th->th_last = NULL;
+	store_relaxed(&th->th_last, NULL);
 	th->th_errno = 0;
 	store_relaxed(&th->th_calls, UINT64_C(0));
 	th->th_running_count = 0;
@@ -194,7 +194,7 @@ static inline int create(ell_thread *thread, const struct ell_attr *attr, void *
 	if (thread)
 		*thread = th->th_id;
 	if (UNLIKELY(!arch_lwp_or_null()))
-		th->th_last = next_vcpu();
+		store_relaxed(&th->th_last, next_vcpu());
 	if (UNLIKELY(load_acquire(&runtime.rt_watched)))
 		thread_is_made(th);
 	/* From here it may run, and be gone. */

@@ -71,7 +71,7 @@ struct thread *guest_create(uintptr_t tls, void *top, void (*entry)(void *previo
 		return NULL;
 	th->th_tls = tls;
 	store_relaxed(&th->th_vcpu, NULL);
-	th->th_last = NULL;
+	store_relaxed(&th->th_last, NULL);
 	thread_name_copy(th, thread_current()->th_name);
 	arch_context_make(&th->th_ctx, top, entry);
 	sanitizer_thread_begin(th);

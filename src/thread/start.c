@@ -153,14 +153,14 @@ static int become_main(struct lwp *lw)
 	}
 	scheduler_slot->th_id = 0;
 	thread_name_copy(th, "main");
-	th->th_last = lw->lw_vcpu;
+	store_relaxed(&th->th_last, lw->lw_vcpu);
 	th->th_stack_low = lw->lw_stack_low;
 	th->th_stack_high = lw->lw_stack_low + lw->lw_stack_size;
 	lw->lw_stack_low = scheduler_slot->th_stack_low;
 	lw->lw_stack_size = (size_t)(scheduler_slot->th_stack_high - scheduler_slot->th_stack_low);
 	arch_context_make(&lw->lw_ctx, (char *)((uintptr_t)scheduler_slot->th_stack_high & ~(uintptr_t)15), scheduler);
 	sanitizer_adopt(th, lw);
-	lw->lw_current = th;
+	store_relaxed(&lw->lw_current, th); /* the monitor looks */
 	inside_arrived();
 	guard_leave();
 	return 0;
