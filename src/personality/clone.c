@@ -65,11 +65,14 @@ static void gone(struct thread *th)
 	uint32_t *tid = gu->gu_clear_tid;
 
 	robust_bury(gu->gu_robust, gu->gu_tid);
-	store_release(&gu->gu_tid, 0);
 	if (tid) {
 		store_seq_cst(tid, 0);
 		futex_wake((uint64_t)(uintptr_t)tid, 1, FUTEX_BITSET_MATCH_ANY);
 	}
+	/*
+	 * Not before: who begins to wait for the word must find the number that is in it, or see that it has changed.
+	 */
+	store_release(&gu->gu_tid, 0);
 	/* Not before: who is alone waits in the kernel. */
 	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
 		return;
@@ -275,12 +278,12 @@ int64_t clone_exit(struct entry_regs *g)
 	if (gu != &guest_main)
 		guest_exit();
 	robust_bury(gu->gu_robust, gu->gu_tid);
-	store_release(&gu->gu_tid, 0);
 	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	if (gu->gu_clear_tid) {
 		store_seq_cst(gu->gu_clear_tid, 0);
 		futex_wake((uint64_t)(uintptr_t)gu->gu_clear_tid, 1, FUTEX_BITSET_MATCH_ANY);
 	}
+	store_release(&gu->gu_tid, 0);
 	for (;;)
 		park_commit(park_prepare(), PARK_SLEEP, ELL_FOREVER);
 }
