@@ -304,6 +304,22 @@ static void interrupt_choose(void)
 	}
 }
 
+static void prepare_locked(void)
+{
+	if (UNLIKELY(!helpers.prepared)) {
+		helpers.prepared = true;
+		interrupt_choose();
+	}
+}
+
+int helper_signal(void)
+{
+	sys.pthread_mutex_lock(&helpers.lock);
+	prepare_locked();
+	sys.pthread_mutex_unlock(&helpers.lock);
+	return interrupt_signal;
+}
+
 /* One more helper, which is counted already, and takes no signals but ours. */
 static void helper_create(void)
 {
@@ -335,10 +351,7 @@ static void queue_locked(struct ell_msg *m)
 {
 	bool grow;
 
-	if (UNLIKELY(!helpers.prepared)) {
-		helpers.prepared = true;
-		interrupt_choose();
-	}
+	prepare_locked();
 	queue_push_locked(m);
 	grow = grow_locked();
 	sys.pthread_cond_signal(&helpers.work);

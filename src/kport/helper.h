@@ -19,6 +19,12 @@ void helper_revoke(struct ell_msg *m);
 /* The process ends: takes back what has not begun, and may be. Context: T V F. */
 void helper_close(void);
 
+/*
+ * The signal that ends sys.interruptible() on other kernel threads that block all but that: 0 if there is none.
+ * Context: T V F. Locks: the queue's.
+ */
+int helper_signal(void);
+
 /* Adds what helpers have: to *LEFT all, to *MUST what is to be completed. Context: T V F. */
 void helper_count(uint32_t *left, uint32_t *must);
 

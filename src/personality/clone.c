@@ -37,6 +37,7 @@
 #include "personality/guest.h"
 #include "personality/rewrite.h"
 #include "personality/robust.h"
+#include "personality/route.h"
 #include "personality/signals.h"
 #include "personality/stats.h"
 #include "sched/current.h"
@@ -72,7 +73,8 @@ static void gone(struct thread *th)
 	/*
 	 * Not before: who begins to wait for the word must find the number that is in it, or see that it has changed.
 	 */
-	store_release(&gu->gu_tid, 0);
+	store_seq_cst(&gu->gu_tid, 0);
+	route_look();
 	/* Not before: who is alone waits in the kernel. */
 	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
 		return;
@@ -283,7 +285,8 @@ int64_t clone_exit(struct entry_regs *g)
 		store_seq_cst(gu->gu_clear_tid, 0);
 		futex_wake((uint64_t)(uintptr_t)gu->gu_clear_tid, 1, FUTEX_BITSET_MATCH_ANY);
 	}
-	store_release(&gu->gu_tid, 0);
+	store_seq_cst(&gu->gu_tid, 0);
+	route_look();
 	for (;;)
 		park_commit(park_prepare(), PARK_SLEEP, ELL_FOREVER);
 }

@@ -66,6 +66,16 @@ struct guest_lwp *guest_lwp(void)
 	return &lwps[lw ? lw->lw_number : 0];
 }
 
+struct guest_lwp *guest_lwp_of(const struct lwp *lw)
+{
+	return &lwps[lw->lw_number];
+}
+
+bool guest_is_in_program(const struct lwp *lw)
+{
+	return load_seq_cst(&lwps[lw->lw_number].gl_selector) == SELECTOR_BLOCK;
+}
+
 void entry_enter(void)
 {
 	entry_mode = ENTRY_US;

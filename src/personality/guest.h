@@ -4,6 +4,7 @@
 #define PERSONALITY_GUEST_H
 
 #include <ellula/message.h>
+#include <ellula/time.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include "personality/entry.h"
 #include "sched/park.h"
 
+struct lwp;
 struct robust_list_head;
 struct thread;
 
@@ -34,6 +36,10 @@ struct guest {
 	uint32_t gu_lock;
 	struct ell_msg *gu_message; /* what it waits for; lock */
 	park_ticket gu_ticket;	    /* the same; lock */
+	uint32_t gu_stop;	    /* the call that a helper makes for it is to end; lock to write */
+	int gu_helper;		    /* that helper's number, or 0; lock */
+	uint64_t gu_wanted;	    /* signals that it waits for by rt_sigtimedwait(); lock to write */
+	uint64_t gu_forwarded;	    /* those of them that were sent to the helper; lock */
 	uint64_t gu_pending;	    /* signals sent to it, bit number - 1; anybody adds */
 	char gu_name[16];
 };
@@ -54,6 +60,9 @@ struct guest_lwp {
 
 /* Of the calling kernel thread, an LWP or the only thread of the process. */
 struct guest_lwp *guest_lwp(void);
+
+/* That of LW. */
+struct guest_lwp *guest_lwp_of(const struct lwp *lw);
 
 /* More than one thread of the program exists. */
 extern uint32_t guest_crowd;
@@ -76,6 +85,27 @@ int64_t guest_do(struct ell_msg *m, int64_t until);
  */
 bool guest_wait_begin(park_ticket ticket);
 void guest_wait_end(void);
+
+/*
+ * GU is to get that signal, and its wait ends if it does not block it. Context: T F. Locks: gu_lock.
+ */
+void guest_signal(struct guest *gu, int signal);
+
+/* The same signal, if it has not been delivered: it is GU's no more. Context: T F. */
+bool guest_take_back(struct guest *gu, int signal);
+
+/* Is LW in the program's code, or in a call that was passed? Context: any. */
+bool guest_is_in_program(const struct lwp *lw);
+
+/*
+ * Around a system call that the kernel thread TID makes for GU, which waits for it. Afterwards the call has ended.
+ * Context: F. Locks: gu_lock.
+ */
+void guest_helped(struct guest *gu, int tid);
+void guest_helped_no_more(struct guest *gu, int64_t result);
+
+/* Sleeps: true if a signal came before UNTIL. Context: T. */
+bool guest_sleep(ell_time until);
 
 /* Is there a signal for the caller? */
 bool guest_interrupted(void);

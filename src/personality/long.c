@@ -37,13 +37,7 @@ static int64_t try_first(struct entry_regs *g, uint64_t *arg, uint64_t try, int6
 
 static int64_t sleep_until(ell_time until, struct timespec *rest)
 {
-	park_ticket ticket = park_prepare();
-	bool ended = false;
-
-	if (guest_wait_begin(ticket) || !park_cancel(ticket))
-		ended = !park_commit(ticket, PARK_SLEEP, until);
-	guest_wait_end();
-	if (ended || until <= ell_now())
+	if (!guest_sleep(until))
 		return 0;
 	if (rest && until != ELL_FOREVER) {
 		ell_time ns = until - ell_now();

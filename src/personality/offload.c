@@ -5,7 +5,12 @@
  * A helper is a kernel thread that takes the oldest call from one queue, makes it, and wakes who asked for it. One that
  * has found nothing for IDLE_SECONDS ends. A call here may wait for another one, so there is no bound on their number.
  * Helpers take no signals, but for calls that bring a mask of their own: then handlers run here, which is where the
- * kernel would interrupt the call. A call that has begun cannot be interrupted by a signal to its thread.
+ * kernel would interrupt the call. A signal to the thread that asked ends the call, as a revoke ends that of a helper
+ * of the kernel port (kport/helper.c), and by the same signal: gu_stop is the word that sys.interruptible() looks at.
+ *
+ * A thread may wait for signals itself (rt_sigtimedwait(2)). While its helper does, gu_wanted has them, and those that
+ * are sent to the thread are sent on to the helper, which blocks them until the kernel takes them from there. What
+ * comes too late for that is the thread's again.
  *
  * (Messages that the kernel port cannot execute have helpers like these: kport/helper.c. A message has an operation of
  * a fixed table, and this is for what has none.)
@@ -21,6 +26,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "kport/helper.h"
 #include "personality/guest.h"
 #include "personality/stats.h"
 #include "sched/park.h"
@@ -28,9 +34,12 @@
 
 enum { IDLE_SECONDS = 5, HELPER_STACK = 262144 };
 
+int offload_signal;
+
 struct job {
 	struct job *next;
 	const struct entry_regs *regs;
+	struct guest *guest;
 	int64_t result;
 	park_ticket ticket;
 };
@@ -67,6 +76,18 @@ static struct job *take_locked(void)
 	return job;
 }
 
+/* Makes the call, and may be stopped meanwhile. */
+static void make(struct job *job)
+{
+	const struct entry_regs *g = job->regs;
+	struct guest *gu = job->guest;
+
+	guest_helped(gu, sys.gettid());
+	job->result = sys.interruptible(&gu->gu_stop, (long)g->rax, (long)g->rdi, (long)g->rsi, (long)g->rdx,
+					(long)g->r10, (long)g->r8, (long)g->r9);
+	guest_helped_no_more(gu, job->result);
+}
+
 static void *help(void *unused)
 {
 	struct job *job;
@@ -74,10 +95,8 @@ static void *help(void *unused)
 	(void)unused;
 	sys.pthread_mutex_lock(&jobs.lock);
 	while ((job = take_locked()) != NULL) {
-		const struct entry_regs *g = job->regs;
-
 		sys.pthread_mutex_unlock(&jobs.lock);
-		job->result = RAW((long)g->rax, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
+		make(job);
 		/* With this the job, which is on a stack, may be gone. */
 		park_unpark(job->ticket);
 		sys.pthread_mutex_lock(&jobs.lock);
@@ -86,7 +105,7 @@ static void *help(void *unused)
 	return NULL;
 }
 
-/* One more helper, which takes no signals: 0 or an errno. */
+/* One more helper, which takes no signals but ours: 0 or an errno. */
 static int add(void)
 {
 	sigset_t all, before;
@@ -95,6 +114,8 @@ static int add(void)
 	int error;
 
 	sigfillset(&all);
+	if (offload_signal)
+		sigdelset(&all, offload_signal);
 	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -107,10 +128,12 @@ static int add(void)
 
 int64_t offload(struct entry_regs *g)
 {
-	struct job job = {.regs = g};
+	struct job job = {.regs = g, .guest = guest_self};
 	bool more;
 
 	count_up(&stats.helped, 1);
+	if (UNLIKELY(!load_relaxed(&offload_signal)))
+		store_relaxed(&offload_signal, helper_signal());
 	sys.pthread_mutex_lock(&jobs.lock);
 	more = jobs.idle <= jobs.queued;
 	sys.pthread_mutex_unlock(&jobs.lock);

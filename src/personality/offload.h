@@ -10,4 +10,7 @@
 /* The call in G, as it stands, on a kernel thread that waits for it: its result. Parks. Context: T. */
 int64_t offload(struct entry_regs *g);
 
+/* What ends a helper's call: 0 if there is no such signal. Written before the first call. */
+extern int offload_signal;
+
 #endif

@@ -253,8 +253,11 @@ void handoff_wait(struct lwp *lw)
 		interrupt_point();
 		store_seq_cst(&kp->kp_sleep, KPORT_ASLEEP); /* ORD kport-1: pairs with ORD kport-2 in kport/kport.c */
 		if (!load_seq_cst(&lw->lw_given) && !kport_is_posted(kp) && !load_seq_cst(&runtime.rt_ended) &&
-		    load_seq_cst(&runtime.rt_question) == lw->lw_answered && !load_seq_cst(&interrupt_stop))
+		    load_seq_cst(&runtime.rt_question) == lw->lw_answered && !load_seq_cst(&interrupt_stop)) {
+			if (sched_idles)
+				sched_idles();
 			kp->kp_ops->sleep(kp, ELL_FOREVER);
+		}
 		store_seq_cst(&kp->kp_sleep, KPORT_AWAKE);
 		kp->kp_ops->flush(kp);
 		end_answer(lw);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * route.c - a signal to the process finds a thread
+ *
+ * Purpose: the kernel gives a signal to the process to one of our LWPs, and knows nothing of the threads that are
+ * parked. POSIX wants it to interrupt a thread that does not block it, and programs want that to be the first one.
+ *
+ * Handlers of the program's are called by on_signal(). If the LWP is in the program, in the first thread or while that
+ * blocks the signal, the handler is called there and then. Otherwise the signal is noted, and the router, a kernel
+ * thread, gives it to a guest, as a signal from one thread to another is given: its wait ends, and on its way back to
+ * the program it sends itself the signal, which names the note. A guest that is in the program already, or waits in the
+ * kernel because it is alone, is not waited for: its LWP gets the signal once more.
+ *
+ * States of a note, and who moves it:
+ *
+ *	FREE -> BUSY -> NOTED	on_signal()
+ *	NOTED -> GIVEN		the router: it has a guest
+ *	FREE -> BUSY -> GIVEN	kill(2) of the process itself, which need not ask the kernel
+ *	GIVEN -> BUSY -> FREE	on_signal() in that guest, or its rt_sigtimedwait(2)
+ *	GIVEN -> NOTED		the router, because the guest has ended; or on_signal(), when it has left the LWP
+ *
+ * What nobody takes stays NOTED until a mask changes. If no note is free the handler is called where the signal
+ * came: 64 signals are on their way.
+ *
+ * Can a guest be missed, because it leaves the runtime in the moment in which it is given the signal?
+ *
+ *	the router				the guest
+ *	1. gu_pending has the bit		1. its LWP's selector says that it is in the program
+ *	2. membarrier				2. looks at gu_pending
+ *	3. reads the selector
+ *
+ * Not here: signals that a fault or a write to a broken pipe causes, and timers of CPU time, belong where they happen.
+ * Handlers that are to be reset by the first signal are called by the kernel, for it would be reset by our own second.
+ */
+#include "personality/route.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "personality/futex.h"
+#include "personality/guest.h"
+#include "sched/lwp.h"
+#include "sched/thread.h"
+#include "sched/vcpu.h"
+#include "sys/sys.h"
+#include "thread/guest.h"
+
+enum { SIGNALS = 64, NOTES = 64, ROUTER_STACK = 65536 };
+
+enum note_state { NOTE_FREE, NOTE_BUSY, NOTE_NOTED, NOTE_GIVEN };
+
+struct note {
+	uint32_t state;
+	uint64_t order; /* of coming, from 1 */
+	const struct guest *guest;
+	siginfo_t info;
+};
+
+typedef void handler_fn(int number, siginfo_t *info, void *context);
+
+/* What the program has asked for: the handler, and whether with SA_SIGINFO. */
+static struct {
+	handler_fn *handler;
+	bool informed;
+} handlers[SIGNALS + 1];
+
+static struct note notes[NOTES];
+static uint64_t last_order;
+static uint32_t kicks;	 /* what the router waits for */
+static uint32_t begun;	 /* the router is made, or being made */
+static uint32_t running; /* it is there */
+static bool wanted;	 /* there is a handler */
+
+static void kick(void)
+{
+	__atomic_add_fetch(&kicks, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, &kicks, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);
+}
+
+static bool change(struct note *n, uint32_t from, uint32_t to)
+{
+	return cas_acq_rel(&n->state, &from, to);
+}
+
+/* One that is BUSY, with INFO: NULL if none is free. Context: T S. */
+static struct note *write_note(const siginfo_t *info)
+{
+	for (struct note *n = notes; n < notes + NOTES; n++) {
+		if (!change(n, NOTE_FREE, NOTE_BUSY))
+			continue;
+		n->info = *info;
+		n->order = __atomic_add_fetch(&last_order, 1, __ATOMIC_RELAXED);
+		return n;
+	}
+	return NULL;
+}
+
+static bool take_note(const siginfo_t *info)
+{
+	struct note *n = write_note(info);
+
+	if (!n)
+		return false;
+	store_release(&n->state, NOTE_NOTED);
+	kick();
+	return true;
+}
+
+static bool takes(const struct guest *gu, int number)
+{
+	uint64_t open = ~load_relaxed(&gu->gu_mask) | load_relaxed(&gu->gu_wanted);
+
+	return load_relaxed(&gu->gu_tid) != 0 && (open >> (number - 1) & 1);
+}
+
+static const struct guest *guest_of(const struct thread *th)
+{
+	if (th == guest_main.gu_thread)
+		return &guest_main;
+	return th->th_kind == THREAD_GUEST ? guest_room(th) : NULL;
+}
+
+/* The LWP that is interrupted is not where the signal NUMBER belongs. Context: S. */
+static bool is_for_another(int number, const siginfo_t *info)
+{
+	const struct thread *th;
+	const struct guest *gu;
+
+	if (!load_relaxed(&running) || entry_ended() || info->si_code == SI_TKILL || !arch_lwp_or_null())
+		return false;
+	th = arch_thread();
+	gu = th ? guest_of(th) : NULL;
+	if (!gu)
+		return true;
+	if (!load_relaxed(&guest_crowd))
+		return false;
+	return entry_mode != ENTRY_PROGRAM || (gu != &guest_main && takes(&guest_main, number));
+}
+
+static struct note *given(const struct guest *gu, int number)
+{
+	for (struct note *n = notes; n < notes + NOTES; n++) {
+		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number)
+			return n;
+	}
+	return NULL;
+}
+
+bool route_take(const struct guest *gu, int number, siginfo_t *info)
+{
+	struct note *n = given(gu, number);
+
+	if (!n || !change(n, NOTE_GIVEN, NOTE_BUSY))
+		return false;
+	*info = n->info;
+	store_release(&n->state, NOTE_FREE);
+	/* Others that came meanwhile are the same signal, but for those that queue. */
+	while (number < SIGRTMIN && (n = given(gu, number)) != NULL)
+		change(n, NOTE_GIVEN, NOTE_FREE);
+	return true;
+}
+
+/* What the router and guests send is a signal that says which note it is about. */
+static void queue_to(int lwp, struct note *n)
+{
+	siginfo_t info = {.si_signo = n->info.si_signo, .si_code = SI_QUEUE, .si_value = {.sival_ptr = n}};
+
+	RAW(SYS_rt_tgsigqueueinfo, sys.getpid(), lwp, info.si_signo, &info);
+}
+
+/*
+ * It came for a note: INFO becomes what is written there. False: its guest is not here any more, and is sought again.
+ */
+static bool read_note(siginfo_t *info)
+{
+	struct note *n = info->si_value.sival_ptr;
+	const struct thread *th = arch_lwp_or_null() ? arch_thread() : NULL;
+	const struct guest *gu = th ? guest_of(th) : NULL;
+	bool here = gu == n->guest && (entry_mode == ENTRY_PROGRAM || !load_relaxed(&guest_crowd));
+
+	if (here)
+		return route_take(gu, info->si_signo, info);
+	if (change(n, NOTE_GIVEN, NOTE_NOTED))
+		kick();
+	return false;
+}
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	struct note *n = info->si_value.sival_ptr;
+
+	if (info->si_code == SI_QUEUE && n >= notes && n < notes + NOTES) {
+		if (!read_note(info))
+			return;
+	} else if (is_for_another(number, info) && take_note(info)) {
+		return;
+	}
+	load_acquire (&handlers[number].handler)(number, info, context);
+}
+
+struct search {
+	struct guest *found;
+	int number;
+};
+
+static bool consider(struct thread *th, void *arg)
+{
+	struct search *search = arg;
+
+	if (load_relaxed(&th->th_kind) == THREAD_GUEST && takes(guest_room(th), search->number))
+		search->found = guest_room(th);
+	return !search->found;
+}
+
+static struct guest *choose(int number)
+{
+	struct search search = {.number = number};
+
+	if (takes(&guest_main, number))
+		return &guest_main;
+	thread_each(consider, &search);
+	return search.found;
+}
+
+/* The LWP whose system calls, or whose program, a signal to it would interrupt for GU: NULL if GU is parked, or is in
+ * the runtime and will look. */
+static const struct lwp *lwp_of(const struct guest *gu)
+{
+	unsigned count = load_acquire(&runtime.rt_lwp_count);
+
+	for (const struct lwp *lw = runtime.rt_lwps; lw < runtime.rt_lwps + count; lw++) {
+		if (load_relaxed(&lw->lw_current) == gu->gu_thread)
+			return guest_is_in_program(lw) || !load_relaxed(&guest_crowd) ? lw : NULL;
+	}
+	return NULL;
+}
+
+/* GU has been given NUMBER, and may not look: then its LWP gets it, if GU has not taken it meanwhile. */
+static void send_to_lwp(struct guest *gu, int number)
+{
+	const struct lwp *lw;
+
+	sys.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	lw = lwp_of(gu);
+	if (!lw || !guest_take_back(gu, number))
+		return;
+	for (struct note *n = notes; n < notes + NOTES; n++) {
+		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number)
+			queue_to(lw->lw_tid, n);
+	}
+}
+
+bool route_deliver(const struct guest *gu, int number)
+{
+	struct note *n;
+	bool any = false;
+
+	while ((n = given(gu, number)) != NULL) {
+		uint64_t order = n->order;
+
+		queue_to((int)RAW(SYS_gettid), n);
+		/* If it is there yet, there is no handler any more. */
+		if (n->order == order)
+			change(n, NOTE_GIVEN, NOTE_FREE);
+		any = true;
+	}
+	return any;
+}
+
+static void give(struct note *n, struct guest *gu)
+{
+	int number = n->info.si_signo;
+
+	n->guest = gu;
+	store_release(&n->state, NOTE_GIVEN);
+	guest_signal(gu, number);
+	if (gu == guest_self)
+		return;
+	send_to_lwp(gu, number);
+	if (load_seq_cst(&gu->gu_tid) == 0 && change(n, NOTE_GIVEN, NOTE_NOTED))
+		kick();
+}
+
+/* The note that was noted first, after ORDER; and those of guests that have ended are noted again. */
+static struct note *next(uint64_t order)
+{
+	struct note *first = NULL;
+
+	for (struct note *n = notes; n < notes + NOTES; n++) {
+		uint32_t state = load_acquire(&n->state);
+
+		if (state == NOTE_GIVEN && load_relaxed(&n->guest->gu_tid) == 0 && change(n, NOTE_GIVEN, NOTE_NOTED))
+			state = NOTE_NOTED;
+		if (state == NOTE_NOTED && n->order > order && (!first || n->order < first->order))
+			first = n;
+	}
+	return first;
+}
+
+bool route_send(const siginfo_t *info)
+{
+	struct action action = {0};
+	struct guest *gu;
+	struct note *n;
+
+	if (!load_relaxed(&running) || info->si_signo < 1 || info->si_signo > SIGNALS)
+		return false;
+	gu = takes(&guest_main, info->si_signo) ? &guest_main : guest_self;
+	if (!takes(gu, info->si_signo) ||
+	    RAW(SYS_rt_sigaction, info->si_signo, NULL, &action, sizeof(action.mask)) != 0 ||
+	    action.handler != (void *)on_signal)
+		return false;
+	n = write_note(info);
+	if (n)
+		give(n, gu);
+	return n != NULL;
+}
+
+static void *router(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		uint32_t seen = load_seq_cst(&kicks);
+		struct note *n;
+
+		for (uint64_t order = 0; (n = next(order)) != NULL;) {
+			struct guest *gu = choose(n->info.si_signo);
+
+			order = n->order;
+			if (gu)
+				give(n, gu);
+		}
+		RAW(SYS_futex, &kicks, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, seen, NULL);
+	}
+	return NULL;
+}
+
+/* Without a router handlers are called where signals come. */
+static void make_router(void)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (!wanted || !guest_main.gu_thread || xchg_seq_cst(&begun, 1))
+		return;
+	sigfillset(&all);
+	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, ROUTER_STACK);
+	if (sys.pthread_create(&thread, &attr, router, NULL) == 0)
+		store_release(&running, 1);
+	pthread_attr_destroy(&attr);
+	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void route_start(void)
+{
+	make_router();
+}
+
+void route_look(void)
+{
+	if (UNLIKELY(load_relaxed(&last_order)))
+		kick();
+}
+
+static bool is_routed(int number)
+{
+	switch (number) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGFPE:
+	case SIGTRAP:
+	case SIGABRT:
+	case SIGPIPE:
+	case SIGXFSZ:
+	case SIGPROF:
+	case SIGVTALRM:
+		return false;
+	default:
+		/* The C library's own two are for a thread. */
+		return number < 32 || number >= SIGRTMIN;
+	}
+}
+
+void route_wrap(int number, struct action *action)
+{
+	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || !is_routed(number) ||
+	    (action->flags & (uint64_t)SA_RESETHAND))
+		return;
+	handlers[number].informed = action->flags & SA_SIGINFO;
+	store_release(&handlers[number].handler, (handler_fn *)action->handler);
+	action->handler = (void *)on_signal;
+	action->flags |= SA_SIGINFO;
+	wanted = true;
+	make_router();
+}
+
+void route_unwrap(int number, struct action *action)
+{
+	if (action->handler != (void *)on_signal)
+		return;
+	action->handler = (void *)handlers[number].handler;
+	if (!handlers[number].informed)
+		action->flags &= ~(uint64_t)SA_SIGINFO;
+}

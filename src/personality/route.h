@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* route.h - a signal to the process finds a thread */
+#ifndef PERSONALITY_ROUTE_H
+#define PERSONALITY_ROUTE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guest;
+
+/* As the kernel has it. */
+struct action {
+	void *handler;
+	uint64_t flags;
+	void *restorer;
+	uint64_t mask;
+};
+
+/* What the program asks for becomes what the kernel is asked for, and back. Context: T. */
+void route_wrap(int number, struct action *action);
+void route_unwrap(int number, struct action *action);
+
+/* The runtime has started: there may be threads that the kernel does not know. Context: T. */
+void route_start(void);
+
+/* INFO's signal, to this process, reaches a guest; false: the kernel is to find somebody. Context: T. */
+bool route_send(const siginfo_t *info);
+
+/* Signals to the process that GU, the caller, has been given are raised here; false: there is none. Context: T. */
+bool route_deliver(const struct guest *gu, int number);
+
+/* What came with one of them, which is taken; false: there is none. Context: T S. */
+bool route_take(const struct guest *gu, int number, siginfo_t *info);
+
+/* A thread's mask has changed, or a thread has ended: signals that nobody took are looked at again. Context: T V. */
+void route_look(void);
+
+#endif
