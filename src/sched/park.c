@@ -76,6 +76,7 @@
 #include "base/panic.h"
 #include "sched/current.h"
 #include "sched/deadline.h"
+#include "sched/interrupt.h"
 #include "sched/sched.h"
 #include "sys/sys.h"
 
@@ -209,6 +210,8 @@ static void futex_sleep_open(struct thread *th, uint64_t seen, ell_time until)
 {
 	store_relaxed(&th->th_futex, true);
 	__asm__ volatile("" ::: "memory");
+	/* A kick that came before that has only left a note for the end of the stretch, behind the sleep. */
+	interrupt_point();
 	futex_sleep(th, seen, until);
 	__asm__ volatile("" ::: "memory");
 	store_relaxed(&th->th_futex, false);
