@@ -52,6 +52,7 @@
 #include "kport/op.h"
 #include "kport/op_run.h"
 #include "message/message.h"
+#include "sys/signals.h"
 #include "sys/sys.h"
 
 enum { HELPERS_MAX = 32, IDLE_SECONDS = 5, RETRIES = 5, NAP_NS = 1000000 };
@@ -297,7 +298,7 @@ static void interrupt_choose(void)
 {
 	struct sigaction now;
 
-	for (int number = SIGRTMAX; number >= SIGRTMIN && !interrupt_signal; number--) {
+	for (int number = last_signal(); number >= SIGRTMIN && !interrupt_signal; number--) {
 		if (sys.sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
 		    now.sa_handler == SIG_DFL && arch_cancel_install(number) == 0)
 			interrupt_signal = number;

@@ -55,6 +55,7 @@
 #include "kport/kport.h"
 #include "sched/current.h"
 #include "sched/sched.h"
+#include "sys/signals.h"
 #include "sys/sys.h"
 
 enum { NAP_NS = 20000, SPINS = 200 };
@@ -81,7 +82,7 @@ static struct {
 
 int interrupt_signal(void)
 {
-	return SIGRTMAX;
+	return last_signal();
 }
 
 /* Where the calling kernel thread says that it waits. */

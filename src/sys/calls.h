@@ -122,6 +122,8 @@
 	     (number, now, before))                                                                                    \
 	CALL(int, sigaltstack, (const stack_t *now, stack_t *before), (now, before))                                   \
 	CALL(pid_t, getpid, (void), ())                                                                                \
+	CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *left),                   \
+	     (set, info, left))                                                                                        \
 	CALL(int, tgkill, (pid_t pid, pid_t tid, int number), (pid, tid, number))                                      \
 	CALL(int, membarrier, (int command), (command))                                                                \
 	CALL(int, pthread_kill, (pthread_t thread, int number), (thread, number))                                      \

@@ -26,7 +26,7 @@
 #include "upcall/signal.h"
 
 /* The library's own begin here: the one of its helpers, if nobody has that yet, and interrupt_signal(). */
-#define HELPERS (SIGRTMAX - 1)
+#define HELPERS (interrupt_signal() - 1)
 
 static struct {
 	struct sigaction action;
