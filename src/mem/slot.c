@@ -9,8 +9,8 @@
  * The header shares its page with the first frames of the stack: a parked thread costs one page. A header is never
  * unmapped and never used for anything else: who holds a stale pointer to one finds a header.
  *
- * Guards: MADV_GUARD_INSTALL (Linux 6.13) needs no mapping of its own; where it is missing, mprotect() makes two
- * mappings of one, and vm.max_map_count bounds how many.
+ * Guards: MADV_GUARD_INSTALL (Linux 6.13) needs no mapping of its own; where it is missing, or does nothing, mprotect()
+ * makes two mappings of one, and vm.max_map_count bounds how many.
  *
  * Free slots go in batches: a vCPU has one that it takes from and gives to, and a spare one; whole batches move between
  * it and the pool under the pool's lock, in O(1). Fresh slots are made a batch at a time, too, so that one system call
@@ -140,14 +140,22 @@ static bool advise_all(const struct iovec *ranges, unsigned n, int advice)
 	return sys.process_madvise(SELF, ranges, n, advice) == (ssize_t)bytes;
 }
 
+/* Emulators take advice that they do not know and forget it: whether the kernel may write there tells. */
+static bool is_guarded(char *at)
+{
+	return sys.mincore(at, 1, (unsigned char *)at) != 0 && errno == EFAULT;
+}
+
 static bool guard_one(char *at, size_t size)
 {
 	if (guard_way != GUARD_MPROTECT) {
-		if (sys.madvise(at, size, GUARD_INSTALL) == 0) {
+		bool taken = sys.madvise(at, size, GUARD_INSTALL) == 0;
+
+		if (taken && (guard_way == GUARD_MADVISE || is_guarded(at))) {
 			guard_way = GUARD_MADVISE;
 			return true;
 		}
-		if (guard_way == GUARD_MADVISE || errno != EINVAL) {
+		if (!taken && (guard_way == GUARD_MADVISE || errno != EINVAL)) {
 			complain_once("madvise(MADV_GUARD_INSTALL)", "the memory for page tables", errno);
 			return false;
 		}

@@ -228,13 +228,16 @@ static void stacks_that_are_needed_are_not_trimmed(void)
 /*
  * Guards
  */
+enum { KERNELS_ANSWER, REFUSED, FORGOTTEN };
+
 static void touch_below(void *arg)
 {
+	intptr_t advice = (intptr_t)arg;
 	struct slot_cache cache[SLOT_POOLS] = {0};
 	struct slot *slot = NULL;
 
-	if (arg) {
-		refuse(SYS_madvise, 2, 102, EINVAL);
+	if (advice != KERNELS_ANSWER) {
+		refuse(SYS_madvise, 2, 102, advice == REFUSED ? EINVAL : 0);
 		refuse(SYS_process_madvise, REFUSE_ANY, 0, ENOSYS);
 	}
 	/* Some are made one by one, some in a batch. */
@@ -267,7 +270,13 @@ static void below_a_stack_is_a_guard(void)
 
 static void where_the_kernel_has_no_guards_they_are_mappings(void)
 {
-	expect_fault((void *)1, "mprotect");
+	expect_fault((void *)(intptr_t)REFUSED, "mprotect");
+}
+
+/* As emulators do with advice that they do not know. */
+static void advice_that_is_taken_and_forgotten_is_not_believed(void)
+{
+	expect_fault((void *)(intptr_t)FORGOTTEN, "mprotect");
 }
 
 /* Each guard splits a mapping in two, and their number has a limit. */
@@ -325,6 +334,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(stacks_that_are_needed_are_not_trimmed),
 		HARNESS_CASE(below_a_stack_is_a_guard),
 		HARNESS_CASE(where_the_kernel_has_no_guards_they_are_mappings),
+		HARNESS_CASE(advice_that_is_taken_and_forgotten_is_not_believed),
 		HARNESS_CASE(the_limit_on_mappings_is_named),
 	};
 
