@@ -42,7 +42,7 @@ void op_watch_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 	io_uring_prep_poll_multishot(sqe, m->ms_fd, m->ms_opflags | EPOLLET);
 }
 
-static int64_t look(const struct ell_msg *m, const struct timespec *timeout)
+static int64_t look(const struct ell_msg *m, struct timespec *timeout)
 {
 	struct pollfd pfd = {.fd = m->ms_fd, .events = (short)m->ms_opflags};
 	int64_t result = OP_CALL(SYS_ppoll, &pfd, 1, timeout, NULL, 0, 0);
@@ -60,7 +60,8 @@ int64_t op_poll_run(struct ell_msg *m)
 /* Errors and a hang-up are reported whether they were asked for or not. */
 int64_t op_poll_attempt(struct ell_msg *m, bool again)
 {
-	static const struct timespec none;
+	/* The kernel writes what is left of it, and an emulator minds if it cannot. */
+	struct timespec none = {0};
 	int64_t events = look(m, &none);
 
 	(void)again;

@@ -178,15 +178,23 @@ static int64_t call_write(struct ell_msg *m)
 	return OP_CALL(SYS_pwrite64, m->ms_fd, at, m->ms_len - done, m->ms_off, 0, 0);
 }
 
-/* On 64 bits the offset is one argument, before an unused one. */
+/* Without flags by the older calls: qemu-user, for one, lacks preadv2(2). The offset is one argument on 64 bits. */
 static int64_t read_vectors(const struct ell_msg *m, const struct iovec *iov, uint64_t count, unsigned flags)
 {
-	return OP_CALL(SYS_preadv2, m->ms_fd, iov, count, m->ms_off, 0, flags);
+	if (flags)
+		return OP_CALL(SYS_preadv2, m->ms_fd, iov, count, m->ms_off, 0, flags);
+	if (m->ms_off == (uint64_t)POSITION)
+		return OP_CALL(SYS_readv, m->ms_fd, iov, count, 0, 0, 0);
+	return OP_CALL(SYS_preadv, m->ms_fd, iov, count, m->ms_off, 0, 0);
 }
 
 static int64_t write_vectors(const struct ell_msg *m, const struct iovec *iov, uint64_t count, unsigned flags)
 {
-	return OP_CALL(SYS_pwritev2, m->ms_fd, iov, count, m->ms_off, 0, flags);
+	if (flags)
+		return OP_CALL(SYS_pwritev2, m->ms_fd, iov, count, m->ms_off, 0, flags);
+	if (m->ms_off == (uint64_t)POSITION)
+		return OP_CALL(SYS_writev, m->ms_fd, iov, count, 0, 0, 0);
+	return OP_CALL(SYS_pwritev, m->ms_fd, iov, count, m->ms_off, 0, 0);
 }
 
 static int64_t call_readv(struct ell_msg *m)

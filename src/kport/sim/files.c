@@ -771,10 +771,16 @@ static int64_t call_by_number(long nr, long a, long b, long c, long d)
 		return transfer(false, (int)a, &iov, 1, d, true);
 	case SYS_pwrite64:
 		return transfer(true, (int)a, &iov, 1, d, true);
+	case SYS_preadv:
 	case SYS_preadv2:
 		return transfer(false, (int)a, P(b), (int)c, d, true);
+	case SYS_pwritev:
 	case SYS_pwritev2:
 		return transfer(true, (int)a, P(b), (int)c, d, true);
+	case SYS_readv:
+		return transfer(false, (int)a, P(b), (int)c, -1, true);
+	case SYS_writev:
+		return transfer(true, (int)a, P(b), (int)c, -1, true);
 	case SYS_read:
 		return sim_read((int)a, P(b), (size_t)c);
 	case SYS_write:
