@@ -125,6 +125,12 @@ void harness_skip(const char *fmt, ...)
 	_exit(0);
 }
 
+void harness_skip_if_skipped(void)
+{
+	if (report->verdict == SKIPPED)
+		_exit(0);
+}
+
 void harness_note(const char *fmt, ...)
 {
 	va_list args;
@@ -150,6 +156,13 @@ uint64_t harness_seed(void)
 bool harness_emulated(void)
 {
 	return getenv("HARNESS_EMULATED") != NULL;
+}
+
+bool harness_emulated_user(void)
+{
+	const char *by = getenv("HARNESS_EMULATED");
+
+	return by && strcmp(by, "user") == 0;
 }
 
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb)

@@ -85,6 +85,9 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 #define NEED_PACE()                                                                                                    \
 	(harness_emulated() ? SKIP("the pace of an emulated machine says nothing; all but that was checked") : (void)0)
 
+/* What follows is about what a kernel does, for which qemu-user answers as it thinks right (HARNESS_EMULATED=user). */
+#define NEED_KERNEL() (harness_emulated_user() ? SKIP("qemu-user does not answer as the kernel") : (void)0)
+
 /* One line that is printed if the case fails, whatever way: the state of the object under test. */
 #define NOTE(...) harness_note(__VA_ARGS__)
 
@@ -92,10 +95,13 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 uint64_t harness_seed(void);
 
 bool harness_emulated(void);
+bool harness_emulated_user(void);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
 void harness_missed(const char *file, int line, const char *what) __attribute__((noreturn));
 void harness_skip(const char *fmt, ...) PRINTF(1, 2) __attribute__((noreturn));
+/* Ends the case if a process that it forked has said that it is to be skipped. */
+void harness_skip_if_skipped(void);
 void harness_note(const char *fmt, ...) PRINTF(1, 2);
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb);
 void harness_equal_str(const char *file, int line, const char *a, const char *va, const char *b, const char *vb);

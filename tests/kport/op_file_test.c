@@ -228,6 +228,7 @@ WAYS(advice_about_much_memory_reaches_all_of_it)
 	const size_t hole = 3 * GIB;
 	char *at = map(size);
 
+	NEED_KERNEL();
 	at[0] = at[5 * GIB] = at[size - 1] = 1;
 	CHECK_EQ(do_madvise(at, size, MADV_DONTNEED), 0);
 	CHECK_EQ(at[0] + at[5 * GIB] + at[size - 1], 0);

@@ -183,6 +183,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	int file = open("file", O_RDWR | O_CREAT, 0600);
 	socklen_t len = sizeof(large);
 
+	NEED_KERNEL();
 	CHECK_EQ(do_socket(-1, SOCK_STREAM, 0), PLAIN(socket(-1, SOCK_STREAM, 0)));
 	CHECK_EQ(do_socket(AF_INET, 77, 0), PLAIN(socket(AF_INET, 77, 0)));
 	CHECK_EQ(do_socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), PLAIN(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP)));

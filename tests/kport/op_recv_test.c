@@ -196,6 +196,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	char buf[4];
 	int fds[2];
 
+	NEED_KERNEL();
 	stream(fds);
 	CHECK_EQ(send(fds[1], "abc", 3, 0), 3);
 	CHECK_EQ(do_recv(-1, buf, 4, 0), -EBADF);

@@ -206,6 +206,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	int64_t result;
 	int fds[2];
 
+	NEED_KERNEL();
 	stream(fds);
 	CHECK_EQ(do_send(-1, "x", 1, 0), -EBADF);
 	CHECK_EQ(do_send(12345, "x", 1, 0), -EBADF);

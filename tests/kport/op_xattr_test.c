@@ -71,6 +71,7 @@ WAYS(values_are_set_and_got)
 {
 	int fd = new_file();
 
+	NEED_KERNEL();
 	check_values(-1, "file");
 	check_values(fd, NULL);
 	close(fd);

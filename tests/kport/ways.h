@@ -206,8 +206,14 @@ static void way_run(enum way the_way, void (*body)(void))
 	way = the_way;
 	NOTE("as a %s", way_names[way]);
 	ell_port_init(&way_port, "ways");
-	if (way == WAY_RING)
-		CHECK_EQ(io_uring_queue_init(8, &way_ring, 0), 0);
+	if (way == WAY_RING) {
+		int error = io_uring_queue_init(8, &way_ring, 0);
+
+		/* A container may forbid it, and an emulator not know it. */
+		if (error == -ENOSYS || error == -EPERM)
+			SKIP("no io_uring (%s); all but that was checked", strerror(-error));
+		CHECK_EQ(error, 0);
+	}
 	CHECK(mkdtemp(dir));
 	CHECK_EQ(chdir(dir), 0);
 	body();
@@ -228,8 +234,8 @@ static void way_run(enum way the_way, void (*body)(void))
 	}                                                                                                              \
 	static void name##_directly(void)                                                                              \
 	{                                                                                                              \
-		way_run(WAY_RING, name##_body);                                                                        \
 		way_run(WAY_CALL, name##_body);                                                                        \
+		way_run(WAY_RING, name##_body);                                                                        \
 	}                                                                                                              \
 	static void name##_body(void)
 

@@ -198,6 +198,7 @@ static void errors_of_the_arguments_come_with_the_reply(void)
 	struct ell_msg late, *m;
 	char byte = 0;
 
+	NEED_KERNEL();
 	ell_port_init(&port, "errors");
 	ell_msg_init(&message, &port, NULL);
 	ell_msg_init(&late, &port, NULL);
@@ -315,6 +316,7 @@ static void a_deadline_in_the_past_still_gets_what_is_there(void)
 	struct other other;
 	char byte;
 
+	NEED_KERNEL();
 	/* No pipe: a kernel's worker would be too late. */
 	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	other_start(&other, HERE, be_busy, NULL);

@@ -133,6 +133,7 @@ static void one_that_blocks_is_named_with_its_system_call(void)
 	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", "(read)\n", "(+0x", NULL};
 	static char text[65536];
 
+	NEED_KERNEL();
 	culprit = read_a_byte;
 	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
 	CHECK_EQ(count(text, "has not scheduled"), 1);
