@@ -24,6 +24,11 @@ test-kernel:
 	@MESON_ARGS='$(kernel_args) $(MESON_ARGS)' scripts/build $(kernel_build) build test kernel-$(KERNEL)
 	@scripts/test-kernel $(KERNEL) $(kernel_build) $(TESTS)
 
+# The aarch64 build on this kernel, by an emulator of the CPU alone.
+test-aarch64:
+	@MESON_ARGS='--cross-file scripts/aarch64.ini $(MESON_ARGS)' scripts/build $(BUILD)/aarch64 build test arm64
+	@scripts/test-qemu-user $(BUILD)/aarch64 $(TESTS)
+
 sim:
 	@scripts/sim $(BUILD) $(SEEDS) $(SCENARIOS)
 
@@ -55,4 +60,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test test-kernel sim fuzz bench compat install format lint clean
+.PHONY: all demo test test-kernel test-aarch64 sim fuzz bench compat install format lint clean
