@@ -62,6 +62,7 @@ static struct {
 	struct tls_layout layout;
 	struct module modules[MODULES_MAX];
 	unsigned module_count;
+	uintptr_t trial; /* the block of try_it() */
 	uint32_t tids;
 } tls;
 
@@ -239,7 +240,8 @@ static bool try_it(void)
 	arch_tls_set(own);
 	good = good && finds_marks(EXDEV, EXDEV);
 	leave_marks(CANARY, 0);
-	/* The block is not given back: that would take a list for one entry. */
+	/* It is not given back, for that would take a list for one entry; but it is not lost. */
+	tls.trial = other;
 	return good;
 }
 
