@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * valgrind.h - tell valgrind which memory is a stack; nothing where its headers are not installed
+ * valgrind.h - tell valgrind which memory is a stack, and whether it is there; nothing where its headers are not
+ * installed
  *
  * Valgrind takes a large change of the stack pointer for a large frame, and then believes that everything between two
  * stacks is dead or new, unless it knows both. A slot is a stack for as long as the process lives, so it is said once,
@@ -8,6 +9,8 @@
  */
 #ifndef MEM_VALGRIND_H
 #define MEM_VALGRIND_H
+
+#include <stdbool.h>
 
 #if defined(__has_include)
 #if __has_include(<valgrind/valgrind.h>)
@@ -23,6 +26,16 @@ static inline void valgrind_stack(const void *low, const void *high)
 #endif
 	(void)low;
 	(void)high;
+}
+
+/* Are we run by it? A few instructions that do nothing elsewhere. */
+static inline bool valgrind_runs(void)
+{
+#ifdef RUNNING_ON_VALGRIND
+	return RUNNING_ON_VALGRIND;
+#else
+	return false;
+#endif
 }
 
 #endif

@@ -38,7 +38,8 @@
  * then who is switched to looks (sched/switch.c).
  *
  * With the thread sanitizer nobody is interrupted in the middle, for it must see each switch between functions: what is
- * wanted comes at the end of the next guarded stretch.
+ * wanted comes at the end of the next guarded stretch. Under valgrind the same, whose rt_sigreturn(2) takes only frames
+ * of its own.
  */
 #include "sched/interrupt.h"
 
@@ -53,6 +54,7 @@
 #include "base/guard.h"
 #include "base/panic.h"
 #include "kport/kport.h"
+#include "mem/valgrind.h"
 #include "sched/current.h"
 #include "sched/sched.h"
 #include "sys/signals.h"
@@ -189,7 +191,7 @@ bool interrupt_is_possible(const void *context)
 	return false;
 #else
 	return ell_critical_self.cr_depth == 0 && arch_lwp_or_null() && arch_thread() &&
-	       !is_on_alternate_stack(context);
+	       !is_on_alternate_stack(context) && !valgrind_runs();
 #endif
 }
 

@@ -8,6 +8,7 @@
 
 #include "arch/arch.h"
 #include "harness/harness.h"
+#include "mem/valgrind.h"
 
 enum { PLAYER_STACK = 65536, PLAYERS = 5 };
 
@@ -48,6 +49,7 @@ static inline void player_make(struct player *p, void (*body)(struct player *))
 	if (!p->stack)
 		p->stack = aligned_alloc(16, PLAYER_STACK);
 	CHECK(p->stack);
+	valgrind_stack(p->stack, p->stack + PLAYER_STACK);
 	memset(p->stack, 0xa5, PLAYER_STACK);
 	p->body = body;
 	p->done = false;

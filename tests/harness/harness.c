@@ -158,11 +158,11 @@ bool harness_emulated(void)
 	return getenv("HARNESS_EMULATED") != NULL;
 }
 
-bool harness_emulated_user(void)
+bool harness_emulated_by(const char *what)
 {
 	const char *by = getenv("HARNESS_EMULATED");
 
-	return by && strcmp(by, "user") == 0;
+	return by && strcmp(by, what) == 0;
 }
 
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb)

@@ -86,7 +86,10 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 	(harness_emulated() ? SKIP("the pace of an emulated machine says nothing; all but that was checked") : (void)0)
 
 /* What follows is about what a kernel does, for which qemu-user answers as it thinks right (HARNESS_EMULATED=user). */
-#define NEED_KERNEL() (harness_emulated_user() ? SKIP("qemu-user does not answer as the kernel") : (void)0)
+#define NEED_KERNEL() (harness_emulated_by("user") ? SKIP("qemu-user does not answer as the kernel") : (void)0)
+
+/* What follows is about what valgrind cannot do (HARNESS_EMULATED=valgrind). */
+#define NO_VALGRIND(why) (harness_emulated_by("valgrind") ? SKIP("%s", (why)) : (void)0)
 
 /* One line that is printed if the case fails, whatever way: the state of the object under test. */
 #define NOTE(...) harness_note(__VA_ARGS__)
@@ -95,7 +98,7 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 uint64_t harness_seed(void);
 
 bool harness_emulated(void);
-bool harness_emulated_user(void);
+bool harness_emulated_by(const char *what);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
 void harness_missed(const char *file, int line, const char *what) __attribute__((noreturn));
