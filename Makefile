@@ -29,6 +29,10 @@ test-aarch64:
 	@MESON_ARGS='--cross-file scripts/aarch64.ini $(MESON_ARGS)' scripts/build $(BUILD)/aarch64 build test arm64
 	@scripts/test-qemu-user $(BUILD)/aarch64 $(TESTS)
 
+test-valgrind:
+	@scripts/build $(BUILD) build test valgrind
+	@scripts/test-valgrind $(BUILD) $(TESTS)
+
 sim:
 	@scripts/sim $(BUILD) $(SEEDS) $(SCENARIOS)
 
@@ -60,4 +64,4 @@ lint:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all demo test test-kernel test-aarch64 sim fuzz bench compat install format lint clean
+.PHONY: all demo test test-kernel test-aarch64 test-valgrind sim fuzz bench compat install format lint clean

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the search for a signal that arrives leaves behind: nothing. */
+/* signals_test.c - the search for a signal that arrives leaves nothing behind */
 #include "sys/signals.h"
 
 #include <pthread.h>
