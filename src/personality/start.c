@@ -48,7 +48,7 @@ static void stay_alone(char **environment)
 	list = strchr(*at, '=') + 1;
 	rest = list + strcspn(list, ":");
 	if (*rest)
-		memmove(list, rest + 1, strlen(rest));
+		memmove(list, rest + 1, strlen(rest + 1) + 1);
 	else
 		for (; *at; at++)
 			at[0] = at[1];
