@@ -17,7 +17,7 @@ static uint32_t last; /* 0: not known yet */
 
 /*
  * Only a signal that is sent shows it. Ours is fetched before it could be delivered, for a debugger would stop at it,
- * and ignored in case that nothing holds it back.
+ * and ignored until then: if it could not be fetched, it is dropped when it is not held back any more.
  */
 static bool arrives(int number)
 {
@@ -33,9 +33,10 @@ static bool arrives(int number)
 	sigaddset(&set, number);
 	sys.pthread_sigmask(SIG_BLOCK, &set, &mask);
 	sent = sys.tgkill(sys.getpid(), sys.gettid(), number) == 0 || errno != EINVAL;
-	sys.sigtimedwait(&set, NULL, &now);
-	sys.sigaction(number, &action, NULL);
+	while (sys.sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+		;
 	sys.pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	sys.sigaction(number, &action, NULL);
 	return sent;
 }
 
