@@ -32,6 +32,7 @@ struct guest {
 	uint64_t gu_mask;	  /* of signals, as the kernel keeps it */
 	stack_t gu_alternate;
 	int32_t gu_tid; /* written at its start; others read it */
+	bool gu_deaf;	/* in a wait that no signal interrupts; others read */
 	int gu_errno;	/* the program's, while it is in here */
 	uint32_t gu_lock;
 	struct ell_msg *gu_message; /* what it waits for; lock */

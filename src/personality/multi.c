@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "personality/calls.h"
 #include "personality/guest.h"
@@ -56,8 +57,13 @@ static int64_t poll_until(struct pollfd *fds, uint64_t count, ell_time until)
 	if (n != 0 || until <= ell_now())
 		return n;
 	if (count != 1 || fds[0].fd < 0) {
-		int ready = ell_poll_until(fds, count, until);
+		int ready = -1;
 
+		store_seq_cst(&guest_self->gu_deaf, true);
+		errno = EINTR;
+		if (!guest_interrupted())
+			ready = ell_poll_until(fds, count, until);
+		store_relaxed(&guest_self->gu_deaf, false);
 		return ready < 0 ? -errno : ready;
 	}
 	while (n == 0) {

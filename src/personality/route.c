@@ -29,6 +29,10 @@
  *	2. membarrier				2. looks at gu_pending
  *	3. reads the selector
  *
+ * SA_ONSTACK is for faults only: what interrupts a thread runs on its own stack. An LWP that has just been left keeps
+ * the thread's alternate stack for a moment, and a handler there would overwrite the one that the thread is in
+ * elsewhere.
+ *
  * Not here: signals that a fault or a write to a broken pipe causes, and timers of CPU time, belong where they happen.
  * Handlers that are to be reset by the first signal are called by the kernel, for it would be reset by our own second.
  */
@@ -63,10 +67,10 @@ struct note {
 
 typedef void handler_fn(int number, siginfo_t *info, void *context);
 
-/* What the program has asked for: the handler, and whether with SA_SIGINFO. */
+/* What the program has asked for: the handler, and those flags that the kernel was told otherwise. */
 static struct {
 	handler_fn *handler;
-	bool informed;
+	uint64_t flags;
 } handlers[SIGNALS + 1];
 
 static struct note notes[NOTES];
@@ -133,6 +137,9 @@ static bool is_for_another(int number, const siginfo_t *info)
 
 	if (!load_relaxed(&running) || entry_ended() || info->si_code == SI_TKILL || !arch_lwp_or_null())
 		return false;
+	/* It would be told too late. */
+	if (load_relaxed(&guest_main.gu_deaf) && takes(&guest_main, number))
+		return false;
 	th = arch_thread();
 	gu = th ? guest_of(th) : NULL;
 	if (!gu)
@@ -193,6 +200,7 @@ static bool read_note(siginfo_t *info)
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	struct note *n = info->si_value.sival_ptr;
+	handler_fn *handler;
 
 	if (info->si_code == SI_QUEUE && n >= notes && n < notes + NOTES) {
 		if (!read_note(info))
@@ -200,7 +208,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	} else if (is_for_another(number, info) && take_note(info)) {
 		return;
 	}
-	load_acquire (&handlers[number].handler)(number, info, context);
+	handler = load_acquire(&handlers[number].handler);
+	handler(number, info, context);
 }
 
 struct search {
@@ -371,14 +380,15 @@ void route_look(void)
 		kick();
 }
 
+/* Caused by what the thread itself does: they are its own, and may need a stack of their own. */
+static bool is_fault(int number)
+{
+	return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
+}
+
 static bool is_routed(int number)
 {
 	switch (number) {
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGILL:
-	case SIGFPE:
-	case SIGTRAP:
 	case SIGABRT:
 	case SIGPIPE:
 	case SIGXFSZ:
@@ -387,16 +397,20 @@ static bool is_routed(int number)
 		return false;
 	default:
 		/* The C library's own two are for a thread. */
-		return number < 32 || number >= SIGRTMIN;
+		return !is_fault(number) && (number < 32 || number >= SIGRTMIN);
 	}
 }
 
 void route_wrap(int number, struct action *action)
 {
-	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || !is_routed(number) ||
-	    (action->flags & (uint64_t)SA_RESETHAND))
+	const uint64_t changed = (uint64_t)SA_SIGINFO | (uint64_t)SA_ONSTACK;
+
+	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || is_fault(number))
 		return;
-	handlers[number].informed = action->flags & SA_SIGINFO;
+	handlers[number].flags = action->flags & changed;
+	action->flags &= ~(uint64_t)SA_ONSTACK;
+	if (!is_routed(number) || (action->flags & (uint64_t)SA_RESETHAND))
+		return;
 	store_release(&handlers[number].handler, (handler_fn *)action->handler);
 	action->handler = (void *)on_signal;
 	action->flags |= SA_SIGINFO;
@@ -406,9 +420,11 @@ void route_wrap(int number, struct action *action)
 
 void route_unwrap(int number, struct action *action)
 {
-	if (action->handler != (void *)on_signal)
+	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || is_fault(number))
 		return;
-	action->handler = (void *)handlers[number].handler;
-	if (!handlers[number].informed)
+	if (action->handler == (void *)on_signal) {
+		action->handler = (void *)handlers[number].handler;
 		action->flags &= ~(uint64_t)SA_SIGINFO;
+	}
+	action->flags |= handlers[number].flags;
 }

@@ -61,10 +61,16 @@ static uint64_t get_mask(void)
 /* An LWP is about to sleep. */
 static void idle(void)
 {
+	static const stack_t none = {.ss_flags = SS_DISABLE};
 	struct guest_lwp *gl = guest_lwp();
-
 	uint64_t mask = load_relaxed(&guest_main.gu_mask);
 
+	/* The guest that was here may be in a handler on that stack, elsewhere: another signal must not use it here. */
+	if (gl->gl_alternate) {
+		RAW(SYS_sigaltstack, &none, NULL);
+		gl->gl_alternate = false;
+		gl->gl_guest = NULL;
+	}
 	if (gl->gl_mask == mask)
 		return;
 	set_mask(mask);
