@@ -63,5 +63,6 @@ int64_t self_refused(struct entry_regs *g);
 /* stacks.c: the program's, for its threads */
 int64_t stacks_mmap(struct entry_regs *g);
 int64_t stacks_mprotect(struct entry_regs *g);
+int64_t stacks_munmap(struct entry_regs *g);
 
 #endif

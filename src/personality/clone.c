@@ -280,12 +280,13 @@ int64_t clone_exit(struct entry_regs *g)
 	if (gu != &guest_main)
 		guest_exit();
 	robust_bury(gu->gu_robust, gu->gu_tid);
-	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	if (gu->gu_clear_tid) {
 		store_seq_cst(gu->gu_clear_tid, 0);
 		futex_wake((uint64_t)(uintptr_t)gu->gu_clear_tid, 1, FUTEX_BITSET_MATCH_ANY);
 	}
 	store_seq_cst(&gu->gu_tid, 0);
+	/* Not before, as in gone(): who is alone waits in the kernel. */
+	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	route_look();
 	for (;;)
 		park_commit(park_prepare(), PARK_SLEEP, ELL_FOREVER);

@@ -118,6 +118,8 @@ static void handle(struct entry_regs *g)
 
 	entry_enter();
 	if (!row || !row->call || (row->when == TABLE_CROWD && !load_relaxed(&guest_crowd))) {
+		if (g->rax == SYS_futex && !futex_is_wake(g->rsi))
+			futex_waits_in_kernel(g->rdi);
 		g->rax = (uint64_t)pass(g);
 	} else {
 		int64_t result = row->call(g);

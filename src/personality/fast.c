@@ -72,10 +72,14 @@ unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
 	case TABLE_PASS:
 		return WAY_PASS;
 	case TABLE_CROWD:
-		if (!load_relaxed(&guest_crowd))
+		if (!load_relaxed(&guest_crowd)) {
+			/* There may be others again in a moment. */
+			if (nr == SYS_futex && !futex_is_wake(g->rsi))
+				futex_waits_in_kernel(g->rdi);
 			return WAY_PASS;
+		}
 		/* Whom it may concern waits in the kernel, if anywhere. */
-		if (nr == SYS_futex && futex_is_wake(g->rsi) && !futex_is_waited(g->rdi)) {
+		if (nr == SYS_futex && futex_only_wakes(g->rsi) && !futex_is_waited(g->rdi)) {
 			if (futex_may_be_in_kernel(g->rdi, g->rsi))
 				return WAY_PASS;
 			g->rax = 0;

@@ -38,7 +38,10 @@ static inline __attribute__((always_inline)) bool futex_is_waited(uint64_t addre
 	return load_relaxed(&futex_bucket(address)->fb_count) != 0;
 }
 
-/* A kernel thread of the runtime's is about to wait in the kernel for the word at ADDRESS. */
+/*
+ * A kernel thread of the runtime's, or a thread of the program's that is alone just now, is about to wait in the kernel
+ * for the word at ADDRESS.
+ */
 static inline __attribute__((always_inline)) void futex_waits_in_kernel(uint64_t address)
 {
 	/* ORD futex-3: pairs with ORD futex-1: the kernel compares the word after this. */
@@ -49,8 +52,8 @@ static inline __attribute__((always_inline)) void futex_waits_in_kernel(uint64_t
 extern uint32_t futex_is_blind;
 
 /*
- * May somebody wait in the kernel for the word at ADDRESS, for whom the wake OP is? For a private one only a kernel
- * thread of the runtime's. After futex_is_waited().
+ * May somebody wait in the kernel for the word at ADDRESS, for whom the wake OP is? For a private one only where
+ * there is a mark. After futex_is_waited().
  */
 static inline __attribute__((always_inline)) bool futex_may_be_in_kernel(uint64_t address, uint64_t op)
 {
@@ -69,6 +72,14 @@ static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)
 	default:
 		return false;
 	}
+}
+
+/* Does it nothing else, and with one word only? */
+static inline __attribute__((always_inline)) bool futex_only_wakes(uint64_t op)
+{
+	uint64_t command = op & FUTEX_CMD_MASK;
+
+	return command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET;
 }
 
 /* futex(2). */

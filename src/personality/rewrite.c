@@ -281,10 +281,14 @@ static int scan(struct dl_phdr_info *info, size_t size, void *arg)
 			if (analyse(rip, SYS_futex, true, &c) ? c.site.es_number == SYS_futex
 							      : analyse(rip, SYS_read, true, &c)) {
 				struct seen *s = find_locked(rip);
+				uint32_t before = sites.used;
 
 				if (s && s->count < REWRITE_AT) {
 					s->count = REWRITE_AT;
 					rewrite_locked(rip, (uint64_t)c.site.es_number, true);
+					/* Who waits by it is seen by nobody. */
+					if (sites.used == before)
+						futex_is_blind = 1;
 				}
 			}
 		}
@@ -299,6 +303,7 @@ void rewrite_early(void)
 
 	lock_acquire(&sites.lock);
 	dl_iterate_phdr(scan, inside);
-	futex_is_blind = sites.forbidden || sites.used == 0;
+	if (sites.forbidden || sites.used == 0)
+		futex_is_blind = 1;
 	lock_release(&sites.lock);
 }

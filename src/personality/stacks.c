@@ -6,9 +6,9 @@
  * and with some 32,000 threads vm.max_map_count is used up. Here the stack is accessible from the start, and the guard
  * becomes guard regions (MADV_GUARD_INSTALL) when its size is known. Neighbouring stacks then are one mapping.
  *
- * So it is known by a flag, MAP_STACK, and by the order of two calls of one thread. What does not go on as expected
- * gets what it had asked for. A cached stack may get a smaller guard: what is made accessible loses its guard regions,
- * up to a size at which nobody has a guard.
+ * So it is known by a flag, MAP_STACK, and by the order of two calls of one thread: whatever else it maps, unmaps or
+ * protects in between, the range is forgotten, and stays accessible. A cached stack may get a smaller guard: what is
+ * made accessible loses its guard regions, up to a size at which nobody has a guard.
  *
  * Such a mapping is large, and would be given huge pages where the system likes those: they are refused.
  */
@@ -50,7 +50,10 @@ int64_t stacks_mmap(struct entry_regs *g)
 	struct guest *gu = guest_self;
 	int64_t at;
 
-	if (g->rdx != PROT_NONE || (g->r10 & (STACK | MAP_FIXED | MAP_GROWSDOWN)) != STACK || !can_guard())
+	gu->gu_stack = 0;
+	/* The first thread's comes before there is anything to gain. */
+	if (!load_relaxed(&guest_crowd) || g->rdx != PROT_NONE ||
+	    (g->r10 & (STACK | MAP_FIXED | MAP_GROWSDOWN)) != STACK || !can_guard())
 		return RAW(SYS_mmap, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
 	at = RAW(SYS_mmap, g->rdi, g->rsi, PROT_READ | PROT_WRITE, g->r10 | MAP_NORESERVE, g->r8, g->r9);
 	if (at < 0)
@@ -66,16 +69,22 @@ int64_t stacks_mprotect(struct entry_regs *g)
 	struct guest *gu = guest_self;
 	uint64_t at = g->rdi, end = at + g->rsi, stack = gu->gu_stack;
 
-	if (stack && at < gu->gu_stack_end && end > stack) {
-		gu->gu_stack = 0;
-		if (g->rdx == (PROT_READ | PROT_WRITE) && at > stack && end == gu->gu_stack_end &&
-		    RAW(SYS_madvise, stack, at - stack, GUARD_INSTALL) == 0) {
-			store_relaxed(&used, 1);
-			return 0;
-		}
-		RAW(SYS_mprotect, stack, gu->gu_stack_end - stack, PROT_NONE);
+	gu->gu_stack = 0;
+	if (stack && g->rdx == (PROT_READ | PROT_WRITE) && at > stack && end == gu->gu_stack_end &&
+	    RAW(SYS_madvise, stack, at - stack, GUARD_INSTALL) == 0) {
+		store_relaxed(&used, 1);
+		return 0;
 	}
+	/* No guard regions: what the C library had asked for. */
+	if (stack && at > stack && end == gu->gu_stack_end)
+		RAW(SYS_mprotect, stack, at - stack, PROT_NONE);
 	if (g->rdx != PROT_NONE && g->rsi <= GUARD_MOST && load_relaxed(&used))
 		RAW(SYS_madvise, at, g->rsi, GUARD_REMOVE);
 	return RAW(SYS_mprotect, at, g->rsi, g->rdx);
+}
+
+int64_t stacks_munmap(struct entry_regs *g)
+{
+	guest_self->gu_stack = 0;
+	return RAW(SYS_munmap, g->rdi, g->rsi);
 }

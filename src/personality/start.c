@@ -59,7 +59,7 @@ static void choose_what_passes(char **environment)
 	char name[64];
 
 	if (strcmp(value_of(environment, "ELLULA_STACKS"), "plain") == 0)
-		table_pass("mmap,mprotect", name, sizeof(name));
+		table_pass("mmap,mprotect,munmap", name, sizeof(name));
 	if (table_pass(value_of(environment, "ELLULA_PASS"), name, sizeof(name))) {
 		complain("ELLULA_PASS: \"%s\" is no call that can be left alone", name);
 		RAW(SYS_exit_group, 125);

@@ -41,7 +41,7 @@ void table_begin(void)
 static bool may_pass(const struct table_row *row)
 {
 	return row->class == CLASS_MESSAGE || row->class == CLASS_HELPER || row->call == stacks_mmap ||
-	       row->call == stacks_mprotect || row->when == TABLE_PASS;
+	       row->call == stacks_mprotect || row->call == stacks_munmap || row->when == TABLE_PASS;
 }
 
 static bool pass(const char *name)

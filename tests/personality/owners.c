@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@ enum { THREADS = 8, ROUNDS = 2000 };
 
 static pthread_mutex_t robust[3], heir;
 static pthread_cond_t turn = PTHREAD_COND_INITIALIZER;
+static sem_t taken;
 static long sum;
 
 static void make(pthread_mutex_t *mutex, int robustness, int protocol)
@@ -34,7 +36,8 @@ static void *take_all_and_end(void *arg)
 {
 	for (int i = 0; i < 3; i++)
 		pthread_mutex_lock(&robust[i]);
-	/* Let somebody wait for the second. */
+	/* Let somebody wait for the second: whether he does yet is all the same. */
+	sem_post(&taken);
 	usleep(20000);
 	return arg;
 }
@@ -43,7 +46,7 @@ static void *wait_for_second(void *arg)
 {
 	int error;
 
-	usleep(5000);
+	sem_wait(&taken);
 	error = pthread_mutex_lock(&robust[1]);
 	printf("who waited: %s\n", strerror(error));
 	pthread_mutex_consistent(&robust[1]);
@@ -55,6 +58,7 @@ static void robust_ones(void)
 {
 	pthread_t threads[2];
 
+	sem_init(&taken, 0, 0);
 	for (int i = 0; i < 3; i++)
 		make(&robust[i], PTHREAD_MUTEX_ROBUST, PTHREAD_PRIO_NONE);
 	pthread_create(&threads[0], NULL, take_all_and_end, NULL);
