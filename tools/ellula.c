@@ -55,7 +55,7 @@ static int info(void *unused)
 	if (kport_reason())
 		printf("because:      %s\n", kport_reason());
 	print_operations();
-	printf("vCPUs:        %d (%u CPUs allowed; ELLULA_VCPUS overrides)\n", ell_vcpus(), cpus_allowed(0));
+	printf("vCPUs:        %d (%u CPUs allowed; ELLULA_VCPUS overrides)\n", ell_vcpus(), cpus_allowed(NULL));
 	printf("switch:       %s\n", arch_describe());
 	printf("TLS:          %s\n", tls_describe());
 	printf("stack guards: %s\n", slot_describe());

@@ -21,11 +21,13 @@
 
 #include <ellula/thread.h>
 #include <errno.h>
+#include <sched.h>
 
 #include "base/lock.h"
 #include "sched/runq.h"
 #include "sched/sched.h"
 #include "sys/cpus.h"
+#include "sys/sys.h"
 
 #define LOOK_NS ELL_SEC
 
@@ -57,8 +59,13 @@ static void apply_locked(void)
 
 void limit_pass_on(struct vcpu *vc)
 {
-	struct thread *th;
+	struct thread *th = vc->vc_own_next;
 
+	/* One that was to run here, but may run elsewhere: whose place it was to take has left. */
+	if (th && !th->th_vcpu) {
+		vc->vc_own_next = NULL;
+		sched_post(&runtime.rt_vcpus[vc->vc_passed++ % load_relaxed(&runtime.rt_active)], th);
+	}
 	while ((th = runq_take(vc)) != NULL)
 		sched_post(&runtime.rt_vcpus[vc->vc_passed++ % load_relaxed(&runtime.rt_active)], th);
 }
@@ -68,14 +75,31 @@ bool limit_follows(void)
 	return limit.follow && runtime.rt_count > 1;
 }
 
+/* All CPUs that any LWP may use: a thread may have bound its own. */
+static void find_cpus(cpu_set_t *all)
+{
+	CPU_ZERO(all);
+	/* ORD lwps-1: pairs with ORD lwps-2 in sched/start.c */
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		cpu_set_t set;
+
+		if (sys.sched_getaffinity(runtime.rt_lwps[i].lw_tid, sizeof(set), &set) == 0)
+			CPU_OR(all, all, &set);
+	}
+}
+
 void limit_look(ell_time now)
 {
+	cpu_set_t all;
 	unsigned cpus;
 
 	if (!limit_follows() || now < limit.next)
 		return;
 	limit.next = now + LOOK_NS;
-	cpus = cpus_allowed(runtime.rt_lwps[0].lw_tid);
+	find_cpus(&all);
+	if (CPU_COUNT(&all) == 0)
+		return;
+	cpus = cpus_allowed(&all);
 	lock_acquire(&limit.lock);
 	limit.allowed = cpus < runtime.rt_count ? cpus : runtime.rt_count;
 	apply_locked();

@@ -80,15 +80,17 @@ static unsigned group_quota(const char *mount)
 	}
 }
 
-unsigned cpus_allowed(pid_t tid)
+unsigned cpus_allowed(const cpu_set_t *set)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 	unsigned cpus = 1;
-	cpu_set_t set;
+	cpu_set_t own;
 
 	/* A machine with more CPUs than the set holds refuses: 1 would be wrong, but an override is there. */
-	if (sys.sched_getaffinity(tid, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
-		cpus = (unsigned)CPU_COUNT(&set);
+	if (!set && sys.sched_getaffinity(0, sizeof(own), &own) == 0)
+		set = &own;
+	if (set && CPU_COUNT(set) > 0)
+		cpus = (unsigned)CPU_COUNT(set);
 	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
 		unsigned quota = group_quota(mounts[i]);
 

@@ -3,10 +3,12 @@
 #ifndef SYS_CPUS_H
 #define SYS_CPUS_H
 
-#include <sys/types.h>
+#include <sched.h>
 
-/* min(CPUs of the affinity mask of TID, 0: the caller, ceil(quota of the control group)), at least 1. Context: F. */
-unsigned cpus_allowed(pid_t tid);
+/*
+ * min(CPUs of SET, or NULL: of the caller's affinity mask, ceil(quota of the control group)), at least 1. Context: F.
+ */
+unsigned cpus_allowed(const cpu_set_t *set);
 
 /*
  * The quota that the file at PATH, a cpu.max of control groups version 2, grants, in CPUs and rounded up; 0 if it

@@ -65,14 +65,14 @@ static void an_affinity_mask_bounds_it(void)
 	int cpu = 0;
 
 	CHECK_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
-	count = cpus_allowed(0);
+	count = cpus_allowed(NULL);
 	CHECK(count >= 1 && count <= (unsigned)CPU_COUNT(&all));
 	while (!CPU_ISSET(cpu, &all))
 		cpu++;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
-	CHECK_EQ(cpus_allowed(0), 1);
+	CHECK_EQ(cpus_allowed(NULL), 1);
 }
 
 int main(int argc, char **argv)
