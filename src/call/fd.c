@@ -362,7 +362,8 @@ static bool may_be_ready(struct fd_record *rec, int64_t result, bool more)
 {
 	if (more || !rec->fr_stream || result <= 0)
 		return true;
-	if (UNLIKELY(load_relaxed(&rec->fr_urgent)))
+	/* Somebody else who waits already would not know of the doubt. */
+	if (UNLIKELY(load_relaxed(&rec->fr_urgent) || load_relaxed(&rec->fr_waiter)))
 		return is_at_mark(rec);
 	store_release(&rec->fr_doubt, true); /* ORD doubt-1: pairs with ORD doubt-2 */
 	return false;
@@ -391,14 +392,14 @@ static int64_t sleep_on(struct fd_record *rec, const struct waiter *w, ell_time 
 	struct thread *th = thread_current();
 	enum park_end end;
 
-	th->th_touches = rec;
+	store_relaxed(&th->th_touches, rec); /* who looks ahead may be late */
 	end = park_commit_open(w->ticket, PARK_FD, until < doubtful ? until : doubtful, true);
 	if (end == PARK_WOKEN)
 		return 0;
 	remove_waiter(rec, w);
+	resolve_doubt(rec);
 	if (end == PARK_INTERRUPTED)
 		return th->th_broken ? -EINTR : 0;
-	resolve_doubt(rec);
 	return until <= doubtful && !load_relaxed(&rec->fr_ready) ? -ETIMEDOUT : 0;
 }
 

@@ -111,7 +111,7 @@ static inline void runq_prefetch(const struct vcpu *vc)
 		th = load_relaxed(&vc->vc_ring[head % RUNQ_SIZE]);
 		if (head + 1 != vc->vc_tail)
 			runq_prefetch_descriptor(load_relaxed(&vc->vc_ring[(head + 1) % RUNQ_SIZE]));
-		__builtin_prefetch(th->th_touches, 1);
+		__builtin_prefetch(load_relaxed(&th->th_touches), 1);
 		if (th->th_tls)
 			__builtin_prefetch((const char *)th->th_tls + arch_lwp_offset());
 		/* It may be new: then its frames will lie below. */

@@ -104,7 +104,8 @@ static inline uint64_t data_ahead(const struct io_uring_cq *cq, unsigned head, u
 /* What the completions that follow are about may be far away, and there is time to fetch it. */
 static inline void prefetch(const struct io_uring_cq *cq, unsigned head)
 {
-	unsigned count = load_relaxed(cq->ktail) - head;
+	/* Acquire, for the kernel's release: what is looked through here has been written. */
+	unsigned count = load_acquire(cq->ktail) - head;
 	uint64_t data;
 
 	if (count > AHEAD)
