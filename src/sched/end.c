@@ -6,7 +6,8 @@
  * the number of the latest question, and in its lowest bit, for good, whether all is to be revoked. Each LWP answers
  * once per question, in a round, by what it writes down and then by the question's number in lw_answered. Who
  * asks does so again after a while, until it likes the answers or has no more time; nobody ever waits for an LWP that
- * computes and comes to no round. For one that is away, its vCPU handed over, the monitor revokes and answers.
+ * computes and comes to no round. For one that is away, its vCPU handed over, the monitor revokes and
+ * answers, as long as the runtime has not ended.
  *
  *	who asks			the LWP
  *	1. rt_question += 2 (seq_cst)	1. kp_sleep = ASLEEP (seq_cst)

@@ -50,6 +50,7 @@
 #include "sched/monitor.h"
 #include "sched/sched.h"
 #include "sched/send.h"
+#include "sys/sys.h"
 
 #define HOLD_NS (100 * ELL_MSEC)
 
@@ -260,6 +261,7 @@ void sched_fork_child(void)
 	clear_runtime(lw);
 	if (!lw) {
 		send_disconnect();
+		forker->th_tid = sys.gettid();
 		/* It has that of the LWP which made it, and nobody looks there; but who starts the runtime will. */
 		arch_lwp_set(NULL);
 	}

@@ -219,6 +219,8 @@ bool handoff_give(struct lwp *lw)
 		return false;
 	ASSERT(lw->lw_inside && vc);
 	lw->lw_vcpu = NULL;
+	/* Who announces it does not stall. */
+	store_relaxed(&lw->lw_stalled, (ell_time)0);
 	/* The monitor, which may be asking, finds that it is not HOLDS any more. */
 	store_seq_cst(&lw->lw_asked, HANDOFF_AWAY);
 	give(vc, spare, ell_now());
@@ -238,6 +240,12 @@ static void come_home(struct lwp *lw)
 	lw->lw_kport->kp_ops->ring_bell(lw->lw_kport, false);
 	store_seq_cst(&lw->lw_kport->kp_sleep, KPORT_AWAKE);
 	lock_release(&lw->lw_ring_lock);
+}
+
+void handoff_end(struct lwp *lw)
+{
+	if (!lw->lw_vcpu && !lw->lw_home)
+		come_home(lw);
 }
 
 void handoff_wait(struct lwp *lw)

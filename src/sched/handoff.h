@@ -32,6 +32,9 @@ void handoff_count(unsigned *spare, unsigned *away);
 /* LW, which is in scheduler context and has no vCPU, waits until it is given one, or the runtime ends. Context: V. */
 void handoff_wait(struct lwp *lw);
 
+/* LW, whose rounds are over, uses its kernel port itself from now on, the monitor no more. Context: V. */
+void handoff_end(struct lwp *lw);
+
 /* VC, whose holder seems to be away, goes to a spare LWP. Context: F, the monitor. */
 enum handoff_result handoff_take(struct vcpu *vc);
 

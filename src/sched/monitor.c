@@ -137,6 +137,8 @@ void monitor_forked(void)
 	monitor_sleeps = 0;
 	monitor.runs = 0;
 	monitor.hands_over = false;
+	monitor.making = monitor.wanted = 0;
+	monitor.no_lwp_until = 0;
 	/* The forker holds it. */
 	lock_release(&monitor.look);
 	handoff_forked();
@@ -235,7 +237,7 @@ static ell_time take(struct vcpu *vc, ell_time now)
 	enum handoff_result result = handoff_take(vc);
 
 	if (result == HANDOFF_DONE)
-		lw->lw_stalled = since;
+		store_relaxed(&lw->lw_stalled, since);
 	make_spare(now);
 	if (result == HANDOFF_DONE)
 		return TICK_MIN_NS;
@@ -290,8 +292,10 @@ static bool look_for_stalls(ell_time now)
 	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
 		struct lwp *lw = &runtime.rt_lwps[i];
 
-		if (load_acquire(&lw->lw_asked) == HANDOFF_AWAY && !load_relaxed(&lw->lw_home) && lw->lw_stalled)
-			more |= stall_look(lw, lw->lw_stalled, now);
+		ell_time since = load_relaxed(&lw->lw_stalled);
+
+		if (load_acquire(&lw->lw_asked) == HANDOFF_AWAY && !load_relaxed(&lw->lw_home) && since)
+			more |= stall_look(lw, since, now);
 	}
 	return more;
 }

@@ -180,6 +180,7 @@ static void *lwp_main(void *arg)
 		return NULL;
 	}
 	sched_loop(&runtime.rt_lwps[number]);
+	handoff_end(&runtime.rt_lwps[number]);
 	end_linger(&runtime.rt_lwps[number]);
 	lwp_resign();
 	return NULL;
@@ -198,6 +199,7 @@ static void *spare_main(void *arg)
 	if (error)
 		return NULL;
 	sched_loop(&runtime.rt_lwps[number]);
+	handoff_end(&runtime.rt_lwps[number]);
 	end_linger(&runtime.rt_lwps[number]);
 	lwp_resign();
 	return NULL;
@@ -231,10 +233,11 @@ static int start_others(unsigned count)
 	sys.pthread_mutex_lock(&starting.lock);
 	while (starting.ready + 1 < started)
 		sys.pthread_cond_wait(&starting.changed, &starting.lock);
-	if (!starting.error)
+	if (!starting.error) {
+		/* ORD lwps-2: pairs with ORD lwps-1 */
+		store_release(&runtime.rt_lwp_count, count);
 		store_release(&runtime.rt_count, count);
-	/* ORD lwps-2: pairs with ORD lwps-1 */
-	store_release(&runtime.rt_lwp_count, count);
+	}
 	sys.pthread_cond_broadcast(&starting.changed);
 	/* What they have is about to be freed. */
 	while (starting.error && starting.gone < starting.ready)
@@ -266,6 +269,7 @@ void sched_start_forget(void)
 {
 	runtime.rt_vcpus = NULL;
 	runtime.rt_lwps = NULL;
+	store_release(&runtime.rt_lwp_count, 0); /* ORD lwps-2: pairs with ORD lwps-1 */
 	starting.ready = starting.gone = 0;
 	starting.error = 0;
 }
@@ -298,7 +302,7 @@ int sched_start(struct lwp **self)
 	if (runtime.rt_vcpus)
 		return -EALREADY;
 	arch_probe();
-	count = wanted("ELLULA_VCPUS", cpus_allowed(0), VCPUS_MAX);
+	count = wanted("ELLULA_VCPUS", cpus_allowed(NULL), VCPUS_MAX);
 	lwps = wanted("ELLULA_LWPS_MAX", count + LWPS_SPARE_MAX, VCPUS_MAX + LWPS_SPARE_MAX);
 	if (!count || !lwps || !stall_configure() || kport_choose() < 0)
 		return -EINVAL;

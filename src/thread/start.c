@@ -11,6 +11,7 @@
 #include "mem/tls.h"
 #include "sched/current.h"
 #include "sched/end.h"
+#include "sched/handoff.h"
 #include "sched/inside.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
@@ -98,6 +99,7 @@ EXPORT int ell_run(int (*main_fn)(void *arg), void *arg)
 	}
 	sched_ready(call.thread, READY_LAST);
 	sched_loop(lw);
+	handoff_end(lw);
 	sched_ending();
 	end_gone(lw);
 	lwp_resign();

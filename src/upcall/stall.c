@@ -9,7 +9,7 @@
  */
 #include <ellula/upcall.h>
 #include <errno.h>
-#include <string.h>
+#include <pthread.h>
 
 #include "base/compiler.h"
 #include "base/guard.h"
@@ -38,6 +38,17 @@ static void on_stall(const struct ell_stall *stall)
 	ell_upcall_dispatch(upcall, thread);
 }
 
+/* In the child after a fork: who held the lock is gone. */
+static void forked(void)
+{
+	told.lock = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forked);
+}
+
 EXPORT int ell_upcall_on_stall(ell_upcall upcall, ell_thread thread, int64_t ns)
 {
 	int error;
@@ -56,6 +67,8 @@ EXPORT int ell_upcall_on_stall(ell_upcall upcall, ell_thread thread, int64_t ns)
 	stall_tell(ns, on_stall);
 	lock_release(&told.lock);
 	guard_leave();
+	/* It sleeps when all vCPUs are idle, though an LWP may be away. */
+	monitor_wake();
 	return 0;
 }
 
