@@ -19,9 +19,12 @@ static void *read_silent_pipe(void *unused)
 
 	if (pipe(ends) != 0)
 		abort();
-	/* The signal that stops the server may come here. */
-	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
-		;
+	/*
+	 * The signal that stops the server comes to the process' first kernel thread, and ends the read there: good, for
+	 * ell_run() can only return on it.
+	 */
+	if (read(ends[0], &byte, 1) < 0 && errno != EINTR)
+		abort();
 	return unused;
 }
 
