@@ -20,8 +20,8 @@ static void *read_silent_pipe(void *unused)
 	if (pipe(ends) != 0)
 		abort();
 	/*
-	 * The signal that stops the server comes to the process' first kernel thread, and ends the read there: good, for
-	 * ell_run() can only return on it.
+	 * The signal that stops the server comes to the first kernel thread of the process, and ends the read there. So
+	 * ell_run() can return, which it does on that one.
 	 */
 	if (read(ends[0], &byte, 1) < 0 && errno != EINTR)
 		abort();
