@@ -34,11 +34,11 @@
 #include "base/compiler.h"
 #include "base/lock.h"
 #include "base/panic.h"
+#include "mem/advice.h"
 #include "mem/valgrind.h"
 #include "sys/sys.h"
 
-#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL, Linux 6.13 */
-#define SELF (-10001)	  /* PIDFD_SELF_THREAD_GROUP, Linux 6.14: needs no descriptor */
+#define SELF (-10001) /* PIDFD_SELF_THREAD_GROUP, Linux 6.14: needs no descriptor */
 
 enum { PAGE = 4096, COLOURS = 16, CHUNK_BYTES = 64 << 20, CHUNK_SLOTS_MIN = 64 };
 

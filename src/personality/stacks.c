@@ -17,11 +17,9 @@
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
+#include "mem/advice.h"
 #include "personality/calls.h"
 #include "personality/guest.h"
-
-#define GUARD_INSTALL 102 /* Linux 6.13 */
-#define GUARD_REMOVE 103
 
 enum { GUARD_MOST = 65536 };
 
