@@ -101,6 +101,20 @@ static struct sockaddr_in address(void)
 	return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT)};
 }
 
+/* Of this scenario: what serves a connection, what asks, and whether connections break. */
+static struct {
+	void *(*serve)(void *arg);
+	void *(*ask)(void *arg);
+	bool breaks;
+} net;
+
+/* May that happen to a connection here? */
+static bool breaks(int error)
+{
+	return net.breaks && (error == ECONNRESET || error == EPIPE || error == ECONNREFUSED || error == ENOMEM ||
+			      error == ENOBUFS || error == ENOTCONN || error == ENFILE);
+}
+
 static void *serve_all(void *unused)
 {
 	ell_thread servers[CLIENTS_MAX * 4];
@@ -111,16 +125,39 @@ static void *serve_all(void *unused)
 		int fd = ell_accept_until(listener, NULL, NULL, 0, ell_after(500 * ELL_USEC));
 
 		if (fd >= 0)
-			servers[count++] = start(serve_one, (void *)(intptr_t)fd);
+			servers[count++] = start(net.serve, (void *)(intptr_t)fd);
 		else if (errno == ETIMEDOUT)
 			ell_yield();
 		else
-			world_fail("accept: errno %d", errno);
+			CHECK(breaks(errno));
 	}
 	CHECK(ell_close(listener) == 0);
 	for (unsigned i = 0; i < count; i++)
 		CHECK(ell_join(servers[i], NULL) == 0);
 	return NULL;
+}
+
+static void *serve_or_ask(void *arg)
+{
+	return arg ? net.ask(arg) : serve_all(arg);
+}
+
+static int run_net(void *(*serve)(void *arg), void *(*ask)(void *arg), bool may_break)
+{
+	const struct sockaddr_in in = address();
+
+	net.serve = serve;
+	net.ask = ask;
+	net.breaks = may_break;
+	clients = any(1, CLIENTS_MAX);
+	while ((listener = ell_socket(AF_INET, SOCK_STREAM, 0)) < 0)
+		CHECK(breaks(errno));
+	while (ell_bind(listener, (const struct sockaddr *)&in, sizeof(in)) != 0)
+		CHECK(breaks(errno));
+	while (ell_listen(listener, 8) != 0)
+		CHECK(breaks(errno));
+	crew(clients + 1, serve_or_ask);
+	return 0;
 }
 
 static ssize_t send_from(int fd, unsigned salt, size_t total)
@@ -160,34 +197,16 @@ static void *be_client(void *arg)
 	return NULL;
 }
 
-static void *serve_or_ask(void *arg)
-{
-	return arg ? be_client(arg) : serve_all(arg);
-}
-
 static int echo_main(void *unused)
 {
-	const struct sockaddr_in in = address();
-
 	(void)unused;
-	clients = any(1, CLIENTS_MAX);
-	listener = ell_socket(AF_INET, SOCK_STREAM, 0);
-	CHECK(listener >= 0);
-	CHECK(ell_bind(listener, (const struct sockaddr *)&in, sizeof(in)) == 0 && ell_listen(listener, 8) == 0);
-	crew(clients + 1, serve_or_ask);
-	return 0;
+	return run_net(serve_one, be_client, false);
 }
 
 /*
  * Resets: the same, but connections break. What comes is still the beginning of what was sent, and everybody ends with
  * an error that POSIX knows.
  */
-
-static bool breaks(int error)
-{
-	return error == ECONNRESET || error == EPIPE || error == ECONNREFUSED || error == ENOMEM || error == ENOBUFS ||
-	       error == ENOTCONN;
-}
 
 static void *serve_broken(void *arg)
 {
@@ -202,28 +221,6 @@ static void *serve_broken(void *arg)
 	}
 	CHECK(n >= 0 || breaks(errno));
 	CHECK(ell_close(fd) == 0);
-	return NULL;
-}
-
-static void *serve_all_broken(void *unused)
-{
-	ell_thread servers[CLIENTS_MAX * 4];
-	unsigned count = 0;
-
-	(void)unused;
-	while (load_acquire(&clients) > 0) {
-		int fd = ell_accept_until(listener, NULL, NULL, 0, ell_after(500 * ELL_USEC));
-
-		if (fd >= 0)
-			servers[count++] = start(serve_broken, (void *)(intptr_t)fd);
-		else if (errno == ETIMEDOUT)
-			ell_yield();
-		else
-			CHECK(breaks(errno) || errno == ENFILE);
-	}
-	CHECK(ell_close(listener) == 0);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(ell_join(servers[i], NULL) == 0);
 	return NULL;
 }
 
@@ -254,7 +251,7 @@ static void *be_broken_client(void *arg)
 	do
 		fd = ell_socket(AF_INET, SOCK_STREAM, 0);
 	while (fd < 0 && errno == ENOMEM);
-	CHECK(fd >= 0 || errno == ENOBUFS || errno == ENFILE);
+	CHECK(fd >= 0 || breaks(errno));
 	if (fd >= 0) {
 		if (ell_connect(fd, (const struct sockaddr *)&in, sizeof(in)) == 0)
 			talk(fd, (unsigned)(uintptr_t)arg + 1);
@@ -266,26 +263,10 @@ static void *be_broken_client(void *arg)
 	return NULL;
 }
 
-static void *serve_or_ask_broken(void *arg)
-{
-	return arg ? be_broken_client(arg) : serve_all_broken(arg);
-}
-
 static int reset_main(void *unused)
 {
-	const struct sockaddr_in in = address();
-
 	(void)unused;
-	clients = any(1, CLIENTS_MAX);
-	do
-		listener = ell_socket(AF_INET, SOCK_STREAM, 0);
-	while (listener < 0);
-	while (ell_bind(listener, (const struct sockaddr *)&in, sizeof(in)) != 0)
-		;
-	while (ell_listen(listener, 8) != 0)
-		;
-	crew(clients + 1, serve_or_ask_broken);
-	return 0;
+	return run_net(serve_broken, be_broken_client, true);
 }
 
 /* Files: what is written at a place is read there; without room an error, and nothing else is touched. */
