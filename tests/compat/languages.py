@@ -48,39 +48,19 @@ def cpython(t, test, *without):
     return became
 
 
-@scenario('python3.11', "CPython's own `test_threading`", name='CPython threading', limit=240, rounds=1)
-def cpython_threading(t):
-    return cpython(t, 'test_threading')
+def own_tests(name, *tests, skip=(), but='', limit=240):
+    """A scenario: CPython's own TESTS."""
+    @scenario('python3.11', f"CPython's own {', '.join(f'`{test}`' for test in tests)}{but}", name=f'CPython {name}',
+              limit=limit, rounds=1)
+    def run(t):
+        return {case: became for test in tests for case, became in cpython(t, test, *skip).items()}
 
 
-@scenario('python3.11', "CPython's own `test_thread`, `test_threading_local`, `test_queue`", name='CPython queue',
-          limit=240, rounds=1)
-def cpython_queue(t):
-    return {**cpython(t, 'test_thread'), **cpython(t, 'test_threading_local'), **cpython(t, 'test_queue')}
-
-
-@scenario('python3.11', "CPython's own `test_subprocess`", name='CPython subprocess', limit=240, rounds=1)
-def cpython_subprocess(t):
-    return cpython(t, 'test_subprocess')
-
-
-@scenario('python3.11', "CPython's own `test_signal`", name='CPython signal', limit=240, rounds=1)
-def cpython_signal(t):
-    return cpython(t, 'test_signal')
-
-
-@scenario('python3.11', "CPython's own `test_socket`, without virtual machines' sockets", name='CPython socket',
-          limit=240, rounds=1)
-def cpython_socket(t):
-    # In some guests that test waits for ever for a connection to itself.
-    return cpython(t, 'test_socket', 'ThreadedVSOCKSocketStreamTest')
-
-
-@scenario('python3.11', "CPython's own `test_concurrent_futures`", name='CPython futures', limit=480, rounds=1)
-def cpython_futures(t):
-    return cpython(t, 'test_concurrent_futures')
-
-
-@scenario('python3.11', "CPython's own `test_asyncio`", name='CPython asyncio', limit=480, rounds=1)
-def cpython_asyncio(t):
-    return cpython(t, 'test_asyncio')
+own_tests('threading', 'test_threading')
+own_tests('queue', 'test_thread', 'test_threading_local', 'test_queue')
+own_tests('subprocess', 'test_subprocess')
+own_tests('signal', 'test_signal')
+# In some guests that test waits for ever for a connection to itself.
+own_tests('socket', 'test_socket', skip=('ThreadedVSOCKSocketStreamTest',), but=", without virtual machines' sockets")
+own_tests('futures', 'test_concurrent_futures', limit=480)
+own_tests('asyncio', 'test_asyncio', limit=480)
