@@ -38,7 +38,6 @@
 #define ANSWER_NS (100 * ELL_MSEC)
 
 enum { FRAMES = 48, NAP_NS = 100000 };
-enum { NONE, WANTED, RUNS };
 
 static struct {
 	ell_time limit; /* 0: nobody is interested */
@@ -189,11 +188,11 @@ static bool report(struct lwp *lw, ell_time lasts)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
 	ell_time until = ell_after(ANSWER_NS);
-	uint32_t wanted = WANTED;
+	uint32_t wanted = STALL_WANTED;
 	int used;
 
 	/* One that has begun to answer may hang in its write. */
-	if (stall.asked && load_acquire(&stall.asked->lw_report) != NONE)
+	if (stall.asked && load_acquire(&stall.asked->lw_report) != STALL_NONE)
 		return false;
 	stall.asked = lw;
 	stall.thread = load_relaxed(&lw->lw_current);
@@ -201,12 +200,12 @@ static bool report(struct lwp *lw, ell_time lasts)
 	used = snprintf(stall.begin, sizeof(stall.begin), "has not scheduled for %lld ms, ",
 			(long long)(lasts / ELL_MSEC));
 	describe(lw, stall.begin + used, sizeof(stall.begin) - (size_t)used);
-	store_release(&lw->lw_report, WANTED); /* ORD stall-1: pairs with ORD stall-2 */
+	store_release(&lw->lw_report, STALL_WANTED); /* ORD stall-1: pairs with ORD stall-2 */
 	if (sys.pthread_kill(lw->lw_pthread, HANDOFF_SIGNAL) == 0) {
-		while (load_acquire(&lw->lw_report) != NONE && ell_now() < until)
+		while (load_acquire(&lw->lw_report) != STALL_NONE && ell_now() < until)
 			sys.nanosleep(&nap, NULL);
 	}
-	if (cas_acq_rel(&lw->lw_report, &wanted, NONE)) {
+	if (cas_acq_rel(&lw->lw_report, &wanted, STALL_NONE)) {
 		complain("a thread %s; it blocks the signal that asks where", stall.begin);
 		return true;
 	}
@@ -262,12 +261,12 @@ bool stall_look(struct lwp *lw, ell_time since, ell_time now)
 
 void stall_report_here(struct lwp *lw)
 {
-	uint32_t wanted = WANTED;
+	uint32_t wanted = STALL_WANTED;
 	const struct thread *th;
 	void *frames[FRAMES];
 
 	/* ORD stall-2: pairs with ORD stall-1 */
-	if (!cas_acq_rel(&lw->lw_report, &wanted, RUNS))
+	if (!cas_acq_rel(&lw->lw_report, &wanted, STALL_RUNS))
 		return;
 	th = load_relaxed(&lw->lw_current);
 	/* Else it has gone on meanwhile. */
@@ -276,5 +275,5 @@ void stall_report_here(struct lwp *lw)
 		backtrace_symbols_fd(frames, backtrace(frames, FRAMES), STDERR_FILENO);
 		store_relaxed(&stall.printed, 1);
 	}
-	store_release(&lw->lw_report, NONE);
+	store_release(&lw->lw_report, STALL_NONE);
 }

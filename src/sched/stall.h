@@ -9,6 +9,9 @@
 
 #include "sched/lwp.h"
 
+/* lw_report: the states stand in stall.c. */
+enum stall_report { STALL_NONE, STALL_WANTED, STALL_RUNS };
+
 /* ELLULA_STALL: false if it makes no sense, and a line on stderr says why. Once, at the start. */
 bool stall_configure(void);
 

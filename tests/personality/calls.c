@@ -2,8 +2,10 @@
 /* calls.c - an ordinary program: what threads and the kernel owe each other; prints what it finds */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +267,28 @@ static void whole_writes(void)
 	SAY("a write to a pipe is whole", sum == 1000000 && result == (void *)1000000);
 }
 
+static long futex(int *word, int op, int value, long more, int *second, int third)
+{
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, more, second, third);
+}
+
+/* More than once, so that the site is rewritten. */
+static void *futexes(void *unused)
+{
+	int a = 5, b = 0;
+	bool moved = true, changed = true;
+
+	for (int i = 1; i <= 10; i++) {
+		moved = moved && futex(&a, FUTEX_CMP_REQUEUE, 1, 1, &b, 4) == -1 && errno == EAGAIN;
+		changed = changed &&
+			  futex(&a, FUTEX_WAKE_OP, 1, 1, &b, FUTEX_OP(FUTEX_OP_SET, i, FUTEX_OP_CMP_EQ, 0)) == 0 &&
+			  b == i;
+	}
+	SAY("waiters are not moved if the word has changed", moved);
+	SAY("a wake changes the second word", changed);
+	return unused;
+}
+
 int main(void)
 {
 	if (pipe(pipes) != 0)
@@ -277,6 +301,7 @@ int main(void)
 	files();
 	readiness();
 	run(self, NULL);
+	run(futexes, NULL);
 	whole_writes();
 	fflush(stdout);
 	/* The last thread to end takes the process along. */

@@ -4,7 +4,9 @@
  * mutexes that inherit priority, with deadlines
  */
 #include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,9 +38,10 @@ static void *take_all_and_end(void *arg)
 {
 	for (int i = 0; i < 3; i++)
 		pthread_mutex_lock(&robust[i]);
-	/* Let somebody wait for the second: whether he does yet is all the same. */
+	/* Until somebody waits for the second: who does says so in the word of the lock. */
 	sem_post(&taken);
-	usleep(20000);
+	while (!((unsigned)__atomic_load_n(&robust[1].__data.__lock, __ATOMIC_RELAXED) & FUTEX_WAITERS))
+		sched_yield();
 	return arg;
 }
 

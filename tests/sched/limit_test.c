@@ -12,6 +12,9 @@
 #include "base/atomic.h"
 #include "harness/harness.h"
 #include "mem/tls.h"
+#include "sched/limit.h"
+#include "sys/cpus.h"
+#include "sys/sys.h"
 
 enum { VCPUS = 4, THREADS = 64, ROUNDS = 100, CHANGES = 500, READS = 100 };
 
@@ -271,6 +274,36 @@ static void the_affinity_mask_is_followed(void)
 	CHECK_EQ(status, 0);
 }
 
+/* The kernel thread with number N may use CPU N. */
+static int bound_to_one(pid_t tid, size_t size, cpu_set_t *set)
+{
+	CHECK_EQ(size, sizeof(*set));
+	CPU_ZERO(set);
+	CPU_SET(tid, set);
+	return 0;
+}
+
+static void a_thread_that_binds_its_lwp_does_not_bind_the_process(void)
+{
+	static struct lwp lwps[] = {{.lw_tid = 0}, {.lw_tid = 1}};
+	cpu_set_t both;
+
+	CPU_ZERO(&both);
+	CPU_SET(0, &both);
+	CPU_SET(1, &both);
+	if (cpus_allowed(&both) < 2)
+		SKIP("a quota leaves one CPU here");
+	sys.sched_getaffinity = bound_to_one;
+	runtime.rt_lwps = lwps;
+	runtime.rt_lwp_count = runtime.rt_count = 2;
+	limit_begin(2, true);
+	limit_look(ell_now());
+	CHECK_EQ(runtime.rt_active, 2);
+	/* For what runs at the end of the process. */
+	runtime.rt_lwp_count = runtime.rt_count = 0;
+	runtime.rt_lwps = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
@@ -282,6 +315,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(threads_that_are_bound_to_it_stay, HARNESS_IN_RUN, HARNESS_VCPUS(VCPUS)),
 		HARNESS_CASE(it_works_again_when_the_limit_is_gone, HARNESS_IN_RUN, HARNESS_VCPUS(VCPUS)),
 		HARNESS_CASE(the_affinity_mask_is_followed),
+		HARNESS_CASE(a_thread_that_binds_its_lwp_does_not_bind_the_process),
 	};
 
 	return harness_run("limit", cases, ARRAY_SIZE(cases), argc, argv);

@@ -19,10 +19,4 @@ static inline void need_handoff(void)
 		SKIP("this kernel port does not leave its LWP alone");
 }
 
-/* The same, for a child whose parent is to say it. */
-static inline bool has_handoff(void)
-{
-	return tls_works() && handoff_probe() && vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell;
-}
-
 #endif

@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "harness/harness.h"
 #include "sched/need_handoff.h"
+#include "sched/stall.h"
 
 static uint32_t *stop; /* shared with the child */
 static int wake[2];
@@ -48,6 +49,32 @@ static int run_culprit(void *tls)
 	return 0;
 }
 
+/* What the child and we have in common. */
+static void share(void)
+{
+#ifdef WITH_TSAN
+	SKIP("the thread sanitizer holds signals back while a thread computes");
+#endif
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(stop != MAP_FAILED);
+	CHECK_EQ(pipe(wake), 0);
+}
+
+/* A child that runs FN(ARG), with reports, which it writes to ERR[1]. */
+static pid_t start_child(const int err[2], int (*fn)(void *arg), void *arg)
+{
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child > 0)
+		return child;
+	dup2(err[1], STDERR_FILENO);
+	close(err[1]);
+	close(err[0]);
+	setenv("ELLULA_STALL", "20ms", 1);
+	exit(ell_run(fn, arg));
+}
+
 /* Runs the culprit in a child until that has said each of TEXTS; what it says later goes to TEXT, too. */
 static void run_until_said(enum ell_tls tls, const char *const *texts, char *text, size_t size)
 {
@@ -56,22 +83,9 @@ static void run_until_said(enum ell_tls tls, const char *const *texts, char *tex
 	bool all = false;
 	pid_t child;
 
-#ifdef WITH_TSAN
-	SKIP("the thread sanitizer holds signals back while a thread computes");
-#endif
-	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK(stop != MAP_FAILED);
+	share();
 	CHECK_EQ(pipe(err), 0);
-	CHECK_EQ(pipe(wake), 0);
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		dup2(err[1], STDERR_FILENO);
-		close(err[1]);
-		close(err[0]);
-		setenv("ELLULA_STALL", "20ms", 1);
-		exit(ell_run(run_culprit, &tls));
-	}
+	child = start_child(err, run_culprit, &tls);
 	close(err[1]);
 	while (!all) {
 		ssize_t n = read(err[0], text + len, size - 1 - len);
@@ -139,24 +153,35 @@ static void one_that_blocks_is_named_with_its_system_call(void)
 	CHECK_EQ(count(text, "has not scheduled"), 1);
 }
 
+/* Has somebody begun to answer, and hangs in that? */
+static bool is_being_reported(void)
+{
+	for (unsigned i = 0; i < load_acquire(&runtime.rt_lwp_count); i++) {
+		if (load_acquire(&runtime.rt_lwps[i].lw_report) == STALL_RUNS)
+			return true;
+	}
+	return false;
+}
+
+static int through[2];
+
 /* Its report waits for somebody to read it. The monitor must not: another thread blocks, and its vCPU goes on. */
 static int be_reported_in_vain(void *unused)
 {
 	ell_thread threads[2];
 
 	(void)unused;
-	if (!has_handoff()) {
-		store_release(stop, 2);
-		return 0;
-	}
+	need_handoff();
 	CHECK_EQ(ell_create(&threads[0], NULL, compute, NULL), 0);
-	CHECK_EQ(ell_sleep_until(ell_after(150 * ELL_MSEC)), 0);
+	while (!is_being_reported())
+		ell_yield();
 	CHECK_EQ(ell_create(&threads[1], NULL, read_a_byte, NULL), 0);
 	for (int i = 0; i < 100; i++)
 		ell_yield();
 	CHECK_EQ(write(wake[1], "x", 1), 1);
 	CHECK_EQ(ell_join(threads[1], NULL), 0);
 	store_release(stop, 1);
+	CHECK_EQ(write(through[1], "x", 1), 1);
 	return 0;
 }
 
@@ -164,38 +189,27 @@ static void a_report_that_nobody_reads_keeps_nobody(void)
 {
 	static const char nonsense[4096];
 	int err[2], status;
+	ssize_t n;
+	char byte;
 	pid_t child;
 
-#ifdef WITH_TSAN
-	SKIP("the thread sanitizer holds signals back while a thread computes");
-#endif
-	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	CHECK(stop != MAP_FAILED);
+	share();
 	CHECK_EQ(pipe2(err, O_NONBLOCK), 0);
-	CHECK_EQ(pipe(wake), 0);
+	CHECK_EQ(pipe(through), 0);
 	while (write(err[1], nonsense, sizeof(nonsense)) > 0)
 		;
 	CHECK_EQ(fcntl(err[1], F_SETFL, 0), 0);
-	child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		dup2(err[1], STDERR_FILENO);
-		close(err[0]);
-		close(err[1]);
-		setenv("ELLULA_STALL", "20ms", 1);
-		setenv("ELLULA_VCPUS", "1", 1);
-		ell_run(be_reported_in_vain, NULL);
-		_exit(0);
-	}
-	while (!load_acquire(stop) && waitpid(child, &status, WNOHANG) == 0)
-		usleep(1000);
-	CHECK(load_acquire(stop));
-	if (*stop == 2)
-		SKIP("nothing is handed over here");
+	setenv("ELLULA_VCPUS", "1", 1);
+	child = start_child(err, be_reported_in_vain, NULL);
+	close(through[1]);
+	n = read(through[0], &byte, 1);
+	harness_skip_if_skipped();
+	CHECK_EQ(n, 1);
 	/* What it has to say is not said. */
 	close(err[0]);
 	close(err[1]);
-	waitpid(child, &status, 0);
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	close(through[0]);
 	close(wake[0]);
 	close(wake[1]);
 }
@@ -260,6 +274,70 @@ static void an_upcall_is_told(void)
 	CHECK_EQ(ell_upcall_delete(up), 0);
 }
 
+static uint32_t told_of_who_announces;
+static int silent[2];
+
+static void tell_by_name(void *unused)
+{
+	struct ell_stall stall;
+
+	(void)unused;
+	ell_stall_get(&stall);
+	if (strcmp(stall.name, "announces") == 0)
+		fetch_add_acq_rel(&told_of_who_announces, 1);
+}
+
+static void *read_silence(void *announce)
+{
+	char byte;
+
+	if (announce)
+		ell_blocking_enter();
+	CHECK_EQ(read(silent[0], &byte, 1), 1);
+	if (announce)
+		ell_blocking_leave();
+	return NULL;
+}
+
+/* A thread of that NAME blocks its LWP, until that is away and NS more have passed. */
+static void block_for(const char *name, void *announce, int64_t ns)
+{
+	struct ell_stats stats;
+	struct ell_attr attr;
+	ell_thread thread;
+	ell_time until;
+
+	ell_attr_init(&attr);
+	attr.name = name;
+	CHECK_EQ(ell_create(&thread, &attr, read_silence, announce), 0);
+	do {
+		ell_yield();
+		ell_stats_get(&stats);
+	} while (stats.lwps_away == 0);
+	for (until = ell_after(ns); ell_now() < until;)
+		ell_yield();
+	CHECK_EQ(write(silent[1], "x", 1), 1);
+	CHECK_EQ(ell_join(thread, NULL), 0);
+}
+
+/* Whatever its LWP did before: each of the two has lost its vCPU to the monitor once. */
+static void who_says_that_it_blocks_does_not_stall(void)
+{
+	ell_upcall up = ell_upcall_register(tell_by_name, NULL, 0);
+
+	need_handoff();
+	CHECK_EQ(pipe(silent), 0);
+	CHECK_EQ(ell_upcall_on_stall(up, ELL_THREAD_ANY, 20 * ELL_MSEC), 0);
+	for (int i = 0; i < 3; i++)
+		block_for("does not", NULL, 0);
+	for (int i = 0; i < 3; i++)
+		block_for("announces", silent, 40 * ELL_MSEC);
+	CHECK_EQ(load_acquire(&told_of_who_announces), 0);
+	CHECK_EQ(ell_upcall_on_stall(up, ELL_THREAD_ANY, 0), 0);
+	close(silent[0]);
+	close(silent[1]);
+}
+
 static void the_slices_are_counted(void)
 {
 	static const char *const texts[] = {"has not scheduled", NULL};
@@ -293,6 +371,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(one_that_blocks_is_named_with_its_system_call),
 		HARNESS_CASE(a_report_that_nobody_reads_keeps_nobody),
 		HARNESS_CASE(the_slices_are_counted),
+		HARNESS_CASE(who_says_that_it_blocks_does_not_stall, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
 		HARNESS_CASE(an_upcall_is_told, HARNESS_IN_RUN, HARNESS_VCPUS(2)),
 		HARNESS_CASE(a_time_that_is_none_is_an_error),
 	};

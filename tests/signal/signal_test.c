@@ -639,12 +639,13 @@ static void what_is_to_be_ignored_is_pending_no_more(void)
 	CHECK_EQ(runs, 0);
 }
 
+static struct ell_sem may_end;
+
 static void *say_who(void *id)
 {
 	*(ell_thread *)id = ell_self();
 	store_release(&ready, 1);
-	while (!load_acquire(&done))
-		usleep(100);
+	CHECK_EQ(ell_sem_wait(&may_end), 0);
 	return NULL;
 }
 
@@ -657,7 +658,7 @@ static void none_is_queued_to_a_foreign_thread(void)
 	WAIT_FOR(load_acquire(&ready));
 	CHECK_EQ(ell_sigqueue(id, SIGUSR1, (union sigval){.sival_int = 1}), ESRCH);
 	CHECK_EQ(ell_kill(id, 0), 0);
-	store_release(&done, 1);
+	CHECK_EQ(ell_sem_post(&may_end), 0);
 	foreign_join(&foreign);
 }
 

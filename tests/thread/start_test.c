@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* start_test.c - the beginning of the runtime, and the ends of a process that uses it */
+#include <ellula/stats.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdio.h>
@@ -312,6 +313,8 @@ static void there_are_no_more_vcpus_than_cpus(void)
 /* As under a limit on processes: the flags decide, fork() must go on. */
 static void init_without_threads(void *arg)
 {
+	struct ell_stats stats;
+
 	(void)arg;
 	setenv("ELLULA_VCPUS", "2", 1);
 	refuse(SYS_clone3, REFUSE_ANY, 0, EAGAIN);
@@ -319,6 +322,9 @@ static void init_without_threads(void *arg)
 	CHECK_EQ(ell_vcpus(), 0);
 	CHECK_EQ(ell_vcpu(), -1);
 	CHECK_EQ(ell_create(NULL, NULL, park_for_ever, NULL), ENXIO);
+	ell_stats_get(&stats);
+	CHECK_EQ(stats.vcpus, 0);
+	CHECK_EQ(stats.lwps, 0);
 }
 
 static void without_kernel_threads_it_does_not_start(void)
