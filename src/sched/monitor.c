@@ -75,6 +75,7 @@ static struct {
 	bool hands_over;       /* or only looks, for the sake of reports (stall.c) */
 	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
 	int slack;	       /* of the timers of LWPs, as of that */
+	unsigned long own_slack;
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
 	uint32_t wanted;       /* 1: somebody has said that a spare LWP will be of use */
 	uint32_t making;       /* 1: an LWP is being made */
@@ -303,12 +304,11 @@ static bool look_for_stalls(ell_time now)
 /* Nobody minds when exactly a slice is over: then the kernel need not wake up for that alone, a fifth of the cost. */
 static void set_slack(int timeout_us)
 {
-	static unsigned long slack;
 	unsigned long wanted = timeout_us * ELL_USEC < SLICE_NS ? SLACK_SHORT_NS : SLACK_NS;
 
-	if (slack != wanted)
+	if (monitor.own_slack != wanted)
 		sys.prctl(PR_SET_TIMERSLACK, wanted);
-	slack = wanted;
+	monitor.own_slack = wanted;
 }
 
 /* Sleeps until TIMEOUT has passed, or somebody rings. */
@@ -332,6 +332,8 @@ static void *monitor_main(void *unused)
 	ell_time tick = SLICE_NS;
 
 	(void)unused;
+	/* In a child it is another one, which has that of who made it. */
+	monitor.own_slack = 0;
 	while (!load_acquire(&runtime.rt_ended)) {
 		ell_time now = ell_now(), soon = SLICE_NS;
 		bool again;
