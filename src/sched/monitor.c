@@ -72,9 +72,9 @@ struct sight {
 
 static struct {
 	uint32_t runs;
-	bool hands_over;       /* or only looks, for the sake of reports (stall.c) */
-	sigset_t signals;      /* that are blocked in LWPs, as in who started the runtime */
-	int slack;	       /* of the timers of LWPs, as of that */
+	bool hands_over;  /* or only looks, for the sake of reports (stall.c) */
+	sigset_t signals; /* that are blocked in LWPs, as in who started the runtime */
+	int slack;	  /* of the timers of LWPs, as of that */
 	unsigned long own_slack;
 	uint32_t look;	       /* lock: while it looks, and does something about what it sees */
 	uint32_t wanted;       /* 1: somebody has said that a spare LWP will be of use */

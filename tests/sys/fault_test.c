@@ -368,7 +368,7 @@ static bool is_peer_gone(void)
 
 struct server {
 	int listener;
-	bool ended;
+	uint32_t ended;
 };
 
 static void *serves(void *arg)
@@ -388,7 +388,7 @@ static void *serves(void *arg)
 		CHECK(n == 0 || is_peer_gone() || !CALLED(n));
 		CALLED(ell_close(fd));
 	}
-	server->ended = true;
+	store_release(&server->ended, 1);
 	/* The client waits for nobody. */
 	CALLED(ell_close(server->listener));
 	return NULL;
@@ -440,8 +440,8 @@ static void sockets(void)
 		fd = ell_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* The server may have met the fault, and be gone. */
 	if (ell_connect(fd, (struct sockaddr *)&here, len) == 0 ||
-	    (!server.ended && !CALLED(-1) && ell_connect(fd, (struct sockaddr *)&here, len) == 0) ||
-	    (!server.ended && errno == EISCONN))
+	    (!load_acquire(&server.ended) && !CALLED(-1) && ell_connect(fd, (struct sockaddr *)&here, len) == 0) ||
+	    (!load_acquire(&server.ended) && errno == EISCONN))
 		talk(fd);
 	else
 		CHECK(load_relaxed(&faults->is_hit));
@@ -603,21 +603,17 @@ static void run_once(const struct scenario *scenario)
 }
 
 /* An abort that the manual allows: there is nobody whom the error could be told. */
-static bool may_abort(int status, int err)
+static bool may_abort(int status, const char *text)
 {
-	char text[1024];
-	ssize_t n = pread(err, text, sizeof(text) - 1, 0);
-
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || n <= 0)
-		return false;
-	text[n] = '\0';
-	return strstr(text, "no memory for the descriptor of a foreign thread");
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+	       strstr(text, "no memory for the descriptor of a foreign thread");
 }
 
 /* One run in a process of its own. What the library complains of then is expected. */
 static void run_apart(const struct scenario *scenario)
 {
 	int err = memfd_create("stderr", MFD_CLOEXEC);
+	char text[4096] = "";
 	int status;
 	pid_t pid;
 
@@ -632,10 +628,12 @@ static void run_apart(const struct scenario *scenario)
 		_exit(0);
 	}
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	if (status == 0 || may_abort(status, err)) {
-		close(err);
+	if (status != 0)
+		CHECK(pread(err, text, sizeof(text) - 1, 0) >= 0);
+	close(err);
+	if (status == 0 || may_abort(status, text))
 		return;
-	}
+	fputs(text, stderr);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		FAIL("%s: no end", scenario->name);
 	FAIL("%s: wait status 0x%x", scenario->name, (unsigned)status);
