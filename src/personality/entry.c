@@ -239,6 +239,7 @@ int entry_begin(void)
 	int error;
 
 	find_vector_way();
+	rewrite_begin();
 	guest_self = &guest_main;
 	error = (int)RAW(SYS_rt_sigaction, SIGSYS, &action, NULL, 8);
 	if (!error)

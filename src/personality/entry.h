@@ -22,7 +22,8 @@ struct entry_site {
 	int32_t es_number; /* -1: it is in rax */
 	uint8_t es_fix;	   /* enum entry_fix: what the instruction between did, or the one that was replaced */
 	uint8_t es_byte;
-	uint16_t es_unused;
+	uint8_t es_sse; /* the code around it was compiled for no vector registers but xmm0 to xmm15 */
+	uint8_t es_unused;
 };
 
 enum entry_fix {
@@ -44,7 +45,7 @@ extern struct entry_site entry_sites[ENTRY_SITES];
 extern const char entry_stubs[];
 
 /* What entry_fast() says: known to entry.S. */
-enum entry_way { WAY_PASS, WAY_ANSWERED, WAY_SLOW };
+enum entry_way { WAY_PASS, WAY_ANSWERED, WAY_SLOW, WAY_SLOW_SSE };
 
 /* Called by entry.S. Neither touches a vector register that matters: the first is built without, around the second they
  * are saved. */

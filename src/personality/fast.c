@@ -50,15 +50,11 @@ static void fix(struct entry_regs *g, const struct entry_site *site)
 	}
 }
 
-unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
+/* What it is about to decide, without a look at the vector registers. */
+static enum entry_way way(struct entry_regs *g)
 {
-	uint64_t nr;
+	uint64_t nr = g->rax;
 
-	if (site->es_number >= 0)
-		g->rax = (uint64_t)site->es_number;
-	if (UNLIKELY(site->es_fix))
-		fix(g, site);
-	nr = g->rax;
 	if (UNLIKELY(nr >= TABLE_SIZE))
 		return WAY_PASS;
 	if (UNLIKELY(entry_mode != ENTRY_PROGRAM)) {
@@ -89,4 +85,16 @@ unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
 	default:
 		return WAY_SLOW;
 	}
+}
+
+unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
+{
+	enum entry_way w;
+
+	if (site->es_number >= 0)
+		g->rax = (uint64_t)site->es_number;
+	if (UNLIKELY(site->es_fix))
+		fix(g, site);
+	w = way(g);
+	return w == WAY_SLOW && site->es_sse ? WAY_SLOW_SSE : w;
 }

@@ -8,10 +8,12 @@
  * the look at the word against wakes:
  *
  *	who waits				who wakes
- *	1. counts itself in the bucket		1. has changed the word
- *	2. with the lock: the word is as	2. is anybody counted? (ORD futex-1)
- *	   expected? (ORD futex-2) Then a	3. with the lock: takes nodes out, unparks
- *	   node
+ *	1. takes the lock			1. has changed the word
+ *	2. the word is as expected?		2. is the lock taken, or a node there? (ORD futex-1)
+ *	   (ORD futex-2) Then a node		3. with the lock: takes nodes out, unparks
+ *
+ * Either the waiter sees the change, or the waker sees the lock or the node. Who takes a node out leaves it with the
+ * last access to it (ORD futex-4): after that it may be gone, for a ticket is good without it.
  *
  * Who waits in the kernel: the runtime's own LWPs and helpers share locks of the C library with the program (malloc's,
  * for one). Such a wait passes, and leaves a mark in the bucket for good (fb_kernel): a wake that finds fewer waiters
@@ -46,7 +48,6 @@ struct futex_waiter {
 	uint64_t address;
 	park_ticket ticket;
 	uint32_t bits;
-	bool woken;
 };
 
 struct futex_bucket futex_buckets[FUTEX_BUCKETS];
@@ -59,39 +60,39 @@ static void append_locked(struct futex_bucket *b, struct futex_waiter *w)
 	if (b->fb_last)
 		b->fb_last->next = w;
 	else
-		b->fb_first = w;
+		store_relaxed(&b->fb_first, w);
 	b->fb_last = w;
 	store_relaxed(&w->bucket, b);
 }
 
-static void remove_locked(struct futex_bucket *b, struct futex_waiter *w)
+static void unlink_locked(struct futex_bucket *b, struct futex_waiter *w)
 {
 	if (w->prev)
 		w->prev->next = w->next;
 	else
-		b->fb_first = w->next;
+		store_relaxed(&b->fb_first, w->next);
 	if (w->next)
 		w->next->prev = w->prev;
 	else
 		b->fb_last = w->prev;
-	store_relaxed(&w->bucket, NULL);
 }
 
-static void count(struct futex_bucket *b, int32_t n)
+/* The node may be gone afterwards. */
+static void remove_locked(struct futex_bucket *b, struct futex_waiter *w)
 {
-	__atomic_fetch_add(&b->fb_count, (uint32_t)n, __ATOMIC_SEQ_CST);
+	unlink_locked(b, w);
+	store_release(&w->bucket, NULL); /* ORD futex-4: pairs with ORD futex-5 */
 }
 
-/* The node may be gone when the lock is. */
 static void wake_locked(struct futex_bucket *b, struct futex_waiter *w, bool next)
 {
+	park_ticket ticket = w->ticket;
+
 	remove_locked(b, w);
-	count(b, -1);
-	w->woken = true;
 	if (next)
-		park_unpark_next(w->ticket);
+		park_unpark_next(ticket);
 	else
-		park_unpark(w->ticket);
+		park_unpark(ticket);
 }
 
 int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits)
@@ -114,25 +115,19 @@ int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits)
 /* Takes W out, if nobody has: true. It may have been moved meanwhile. */
 static bool withdraw(struct futex_waiter *w)
 {
-	for (;;) {
-		struct futex_bucket *b = load_relaxed(&w->bucket);
+	struct futex_bucket *b;
 
-		if (!b)
-			break;
+	while ((b = load_acquire(&w->bucket)) != NULL) { /* ORD futex-5: pairs with ORD futex-4 */
+		bool here;
+
 		lock_acquire(&b->fb_lock);
-		if (load_relaxed(&w->bucket) == b) {
+		here = load_relaxed(&w->bucket) == b;
+		if (here)
 			remove_locked(b, w);
-			lock_release(&b->fb_lock);
-			count(b, -1);
-			return true;
-		}
 		lock_release(&b->fb_lock);
+		if (here)
+			return true;
 	}
-	/*
-	 * Who took it out holds the lock until it has unparked us: that is over when we get the lock, wherever it is.
-	 */
-	lock_acquire(&futex_bucket(w->address)->fb_lock);
-	lock_release(&futex_bucket(w->address)->fb_lock);
 	return false;
 }
 
@@ -140,21 +135,26 @@ static int64_t wait_for(uint64_t address, uint32_t value, uint32_t bits, ell_tim
 {
 	struct futex_bucket *b = futex_bucket(address);
 	struct futex_waiter w = {.address = address, .bits = bits, .ticket = park_prepare()};
+	int64_t refused = 0;
 	bool in_time;
 
-	count(b, 1); /* ORD futex-2: pairs with ORD futex-1 in futex.h */
+	guest_wait_begin(w.ticket);
+	/* ORD futex-2: pairs with ORD futex-1 in futex.h. ORD guest-1: pairs with ORD guest-2. */
 	lock_acquire(&b->fb_lock);
-	if (load_seq_cst((const uint32_t *)address) != value) {
-		lock_release(&b->fb_lock);
-		count(b, -1);
-		park_cancel(w.ticket);
-		return -EAGAIN;
-	}
-	append_locked(b, &w);
+	if (load_seq_cst((const uint32_t *)address) != value)
+		refused = -EAGAIN;
+	else if (guest_interrupted())
+		refused = -EINTR;
+	else
+		append_locked(b, &w);
 	lock_release(&b->fb_lock);
+	if (refused) {
+		if (!park_cancel(w.ticket))
+			park_commit(w.ticket, PARK_FUTEX, ELL_FOREVER);
+		guest_wait_end();
+		return refused;
+	}
 	count_up(&stats.waits, 1);
-	if (!guest_wait_begin(w.ticket) && park_cancel(w.ticket))
-		return withdraw(&w) ? -EINTR : 0;
 	in_time = park_commit(w.ticket, PARK_FUTEX, until);
 	guest_wait_end();
 	if (!withdraw(&w))
@@ -201,10 +201,8 @@ static int64_t requeue(uint64_t from, uint64_t to, uint64_t most)
 		next = w->next;
 		if (w->address != from)
 			continue;
-		remove_locked(a, w);
-		count(a, -1);
+		unlink_locked(a, w);
 		w->address = to;
-		count(b, 1);
 		append_locked(b, w);
 		n++;
 	}

@@ -17,9 +17,8 @@ enum { FUTEX_BUCKETS = 4096 };
 
 struct futex_bucket {
 	uint32_t fb_lock;
-	uint32_t fb_count;  /* of waiters, or about to be; lock, but read by anybody */
 	uint32_t fb_kernel; /* a kernel thread of the runtime's has waited for a word of this bucket; anybody sets it */
-	struct futex_waiter *fb_first;
+	struct futex_waiter *fb_first; /* lock, but read by anybody */
 	struct futex_waiter *fb_last;
 } CACHE_ALIGNED;
 
@@ -33,9 +32,11 @@ static inline __attribute__((always_inline)) struct futex_bucket *futex_bucket(u
 /* Has anybody begun to wait for the word at ADDRESS, or for one that shares its bucket? The caller has changed it. */
 static inline __attribute__((always_inline)) bool futex_is_waited(uint64_t address)
 {
+	const struct futex_bucket *b = futex_bucket(address);
+
 	/* ORD futex-1: pairs with ORD futex-2, ORD futex-3: the waiter sees the new value, or we see the waiter. */
 	fence_seq_cst();
-	return load_relaxed(&futex_bucket(address)->fb_count) != 0;
+	return load_acquire(&b->fb_lock) || load_relaxed(&b->fb_first);
 }
 
 /*

@@ -36,7 +36,7 @@ struct guest {
 	int gu_errno;	/* the program's, while it is in here */
 	uint32_t gu_lock;
 	struct ell_msg *gu_message; /* what it waits for; lock */
-	park_ticket gu_ticket;	    /* the same; lock */
+	park_ticket gu_ticket;	    /* of its sleep that a signal ends, or 0; others read */
 	uint32_t gu_stop;	    /* the call that a helper makes for it is to end; lock to write */
 	int gu_helper;		    /* that helper's number, or 0; lock */
 	uint64_t gu_wanted;	    /* signals that it waits for by rt_sigtimedwait(); lock to write */
@@ -81,10 +81,10 @@ struct guest *guest_find(int tid);
 int64_t guest_do(struct ell_msg *m, int64_t until);
 
 /*
- * Around a park_commit() for TICKET: the caller may be unparked because of a signal. False: there is one already, and
- * the sleep is to be cancelled. Context: T. Locks: gu_lock.
+ * Around a park_commit() for TICKET: a signal for the caller unparks it. Who has begun looks whether there is one
+ * already, with a full barrier between (ORD guest-1), and then cancels the sleep. Context: T.
  */
-bool guest_wait_begin(park_ticket ticket);
+void guest_wait_begin(park_ticket ticket);
 void guest_wait_end(void);
 
 /*

@@ -28,6 +28,10 @@
  * they execute while bytes change; int3 first: SIGTRAP belongs to debuggers. Writing through /proc/self/mem: not
  * atomic.
  *
+ * Vector registers: the code at a site may have something in all that the processor has, but in the C library only in
+ * those for which it was compiled. Nobody who calls one of its functions expects any to be kept. See slow_sse in
+ * entry.S.
+ *
  * Locks: sites.lock, for a while, and the kernel is entered under it. Nothing is taken under it.
  */
 #include "personality/rewrite.h"
@@ -59,6 +63,9 @@ static struct {
 	uint32_t lock;
 	uint32_t used; /* of entry_sites; lock */
 	bool forbidden;
+	uint8_t *library; /* the code of the C library */
+	size_t library_size;
+	bool library_is_sse;
 	struct seen seen[SEEN]; /* lock */
 } sites;
 
@@ -225,6 +232,7 @@ static void rewrite_locked(uint64_t rip, uint64_t nr, bool alone)
 	distance = (intptr_t)stub - (intptr_t)(c.jump + MOV);
 	if (distance != (int32_t)distance)
 		return;
+	c.site.es_sse = sites.library_is_sse && rip - (uint64_t)sites.library < sites.library_size;
 	entry_sites[sites.used] = c.site;
 	if (replace(&c, (int32_t)distance)) {
 		sites.used++;
@@ -258,51 +266,79 @@ void rewrite_seen(uint64_t rip, uint64_t nr)
 	lock_release(&sites.lock);
 }
 
-/* The executable segments of the C library. */
-static int scan(struct dl_phdr_info *info, size_t size, void *arg)
+/* The executable segment around ARG: into sites.library. */
+static int find_segment(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	uintptr_t inside = (uintptr_t)arg;
+	uint8_t *inside = arg;
 
 	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 		uint8_t *begin = (uint8_t *)info->dlpi_addr + segment->p_vaddr;
-		uint8_t *end = begin + segment->p_memsz;
 
-		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || inside < (uintptr_t)begin ||
-		    inside >= (uintptr_t)end)
-			continue;
-		for (uint8_t *at = begin + 16; at + 2 < end; at++) {
-			struct change c;
-			uint64_t rip = (uint64_t)(at + 2);
-
-			if (at[0] != 0x0f || at[1] != 0x05)
-				continue;
-			if (analyse(rip, SYS_futex, true, &c) ? c.site.es_number == SYS_futex
-							      : analyse(rip, SYS_read, true, &c)) {
-				struct seen *s = find_locked(rip);
-				uint32_t before = sites.used;
-
-				if (s && s->count < REWRITE_AT) {
-					s->count = REWRITE_AT;
-					rewrite_locked(rip, (uint64_t)c.site.es_number, true);
-					/* Who waits by it is seen by nobody. */
-					if (sites.used == before)
-						futex_is_blind = 1;
-				}
-			}
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) && inside >= begin &&
+		    inside < begin + segment->p_memsz) {
+			sites.library = begin;
+			sites.library_size = segment->p_memsz;
+			return 1;
 		}
-		return 1;
 	}
 	return 0;
 }
 
+/*
+ * Was this code compiled for SSE2 alone? Then it stores pairs of words by movups and movaps, where a compiler that may
+ * use AVX writes nothing but the new encodings.
+ */
+static bool stores_by_sse(const uint8_t *code, size_t size)
+{
+	unsigned stores = 0;
+
+	for (size_t i = 0; i + 2 < size; i++) {
+		bool has_displacement = code[i + 2] >> 6 == 1 || code[i + 2] >> 6 == 2;
+
+		stores += code[i] == 0x0f && (code[i + 1] == 0x11 || code[i + 1] == 0x29) && has_displacement;
+	}
+	return stores > 1;
+}
+
+void rewrite_begin(void)
+{
+	uint8_t *function = dlsym(RTLD_DEFAULT, "pthread_create");
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info;
+
+	dl_iterate_phdr(find_segment, function);
+	if (dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
+		sites.library_is_sse = stores_by_sse(function, symbol->st_size);
+}
+
+static void rewrite_early_locked(uint8_t *at)
+{
+	struct change c;
+	uint64_t rip = (uint64_t)(at + 2);
+	struct seen *s;
+	uint32_t before = sites.used;
+
+	if (at[0] != 0x0f || at[1] != 0x05)
+		return;
+	if (analyse(rip, SYS_futex, true, &c) ? c.site.es_number != SYS_futex : !analyse(rip, SYS_read, true, &c))
+		return;
+	s = find_locked(rip);
+	if (!s || s->count == REWRITE_AT)
+		return;
+	s->count = REWRITE_AT;
+	rewrite_locked(rip, (uint64_t)c.site.es_number, true);
+	/* Who waits by it is seen by nobody. */
+	if (sites.used == before)
+		futex_is_blind = 1;
+}
+
 void rewrite_early(void)
 {
-	void *inside = dlsym(RTLD_DEFAULT, "pthread_mutex_lock");
-
 	lock_acquire(&sites.lock);
-	dl_iterate_phdr(scan, inside);
+	for (size_t i = 16; i + 2 < sites.library_size; i++)
+		rewrite_early_locked(sites.library + i);
 	if (sites.forbidden || sites.used == 0)
 		futex_is_blind = 1;
 	lock_release(&sites.lock);

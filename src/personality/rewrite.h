@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* Looks at the C library. Context: F, the only thread. */
+void rewrite_begin(void);
+
 /* The call NR before RIP has trapped: rewrites it if that is the second time, and if it can. Context: T, ENTRY_US. */
 void rewrite_seen(uint64_t rip, uint64_t nr);
 

@@ -210,23 +210,14 @@ bool guest_interrupted(void)
 	return deliverable(guest_self) != 0;
 }
 
-bool guest_wait_begin(park_ticket ticket)
+void guest_wait_begin(park_ticket ticket)
 {
-	struct guest *gu = guest_self;
-
-	lock_acquire(&gu->gu_lock);
-	gu->gu_ticket = ticket;
-	lock_release(&gu->gu_lock);
-	return !deliverable(gu);
+	store_relaxed(&guest_self->gu_ticket, ticket);
 }
 
 void guest_wait_end(void)
 {
-	struct guest *gu = guest_self;
-
-	lock_acquire(&gu->gu_lock);
-	gu->gu_ticket = 0;
-	lock_release(&gu->gu_lock);
+	store_relaxed(&guest_self->gu_ticket, 0);
 }
 
 bool guest_sleep(ell_time until)
@@ -234,7 +225,9 @@ bool guest_sleep(ell_time until)
 	park_ticket ticket = park_prepare();
 	bool ended = false;
 
-	if (guest_wait_begin(ticket) || !park_cancel(ticket))
+	guest_wait_begin(ticket);
+	fence_seq_cst(); /* ORD guest-1: pairs with ORD guest-2 */
+	if (!guest_interrupted() || !park_cancel(ticket))
 		ended = !park_commit(ticket, PARK_SLEEP, until);
 	guest_wait_end();
 	return !ended && ell_now() < until;
@@ -336,17 +329,20 @@ void guest_helped_no_more(struct guest *gu, int64_t result)
 
 void guest_signal(struct guest *gu, int signal)
 {
-	__atomic_fetch_or(&gu->gu_pending, UINT64_C(1) << (signal - 1), __ATOMIC_ACQ_REL);
+	park_ticket ticket;
+
+	__atomic_fetch_or(&gu->gu_pending, UINT64_C(1) << (signal - 1), __ATOMIC_SEQ_CST);
 	if (gu == guest_self)
 		return;
+	ticket = load_seq_cst(&gu->gu_ticket); /* ORD guest-2: pairs with ORD guest-1 */
 	lock_acquire(&gu->gu_lock);
 	if (gu->gu_helper)
 		forward_locked(gu);
 	if (deliverable(gu)) {
 		if (gu->gu_helper)
 			stop_locked(gu);
-		if (gu->gu_ticket)
-			park_unpark(gu->gu_ticket);
+		if (ticket)
+			park_unpark(ticket);
 		/* One that is replied has a waiter that is on its way; the lock keeps its memory. */
 		if (gu->gu_message && message_state(gu->gu_message) == MESSAGE_SENT)
 			ell_msg_revoke(gu->gu_message);

@@ -119,8 +119,10 @@ entry_common:
 	call entry_fast
 	movq %rbp, %rsp
 	.cfi_def_cfa %rsp, 256
-	cmpl $1, %eax
-	ja slow
+	cmpl $2, %eax
+	je slow
+	ja slow_sse
+	testl %eax, %eax
 	movq RDI(%rsp), %rdi
 	movq RSI(%rsp), %rsi
 	movq RDX(%rsp), %rdx
@@ -128,7 +130,7 @@ entry_common:
 	movq R8(%rsp), %r8
 	movq R9(%rsp), %r9
 	movq RAX(%rsp), %rax
-	je answered
+	jnz answered
 	syscall
 answered:
 	movq %rax, %rcx
@@ -186,6 +188,7 @@ slow:
 5:	movq %rbp, %rsp
 	.cfi_def_cfa %rsp, 256
 	movq R12(%rsp), %r12
+back:
 	movq RDI(%rsp), %rdi
 	movq RSI(%rsp), %rsi
 	movq RDX(%rsp), %rdx
@@ -194,6 +197,24 @@ slow:
 	movq R9(%rsp), %r9
 	movq RAX(%rsp), %rax
 	jmp answered
+
+	/* A tenth of the time: the code at the site has no other vector registers. */
+slow_sse:
+	movq %rsp, %rbp
+	.cfi_def_cfa %rbp, 256
+	subq $256, %rsp
+	andq $-16, %rsp
+	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	movaps %xmm\n, 16 * \n(%rsp)
+	.endr
+	movq %rbp, %rdi
+	call entry_slow
+	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	movaps 16 * \n(%rsp), %xmm\n
+	.endr
+	movq %rbp, %rsp
+	.cfi_def_cfa %rsp, 256
+	jmp back
 	.cfi_endproc
 	.size entry_common, . - entry_common
 
