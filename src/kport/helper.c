@@ -22,13 +22,18 @@
  * Whatever the signal finds, the helper looks after 2 or is in the kernel at 3: the call ends. Its result counts if it
  * has one, else the message was revoked; and the reply comes after the call, so nobody touches a buffer after it. A
  * signal that comes late, when the helper has another message already, finds h_revoked to be 0: the call begins again.
+ * A message of a kernel port that was handed on (helper_take) may return there, when what is left of it would only wait
+ * for its descriptor: a helper would be occupied by that. Under the lock it is marked as RETURNED, and then posted. Its
+ * revoke, which still looks for it here, finds the mark, and leaves it to the kernel port.
+ *
  * What cannot be interrupted (a disk, a file system that hangs) ends as it would have: a revoke is a request. So does a
  * function of the program's (ELL_OP_CALL), which is never interrupted.
  *
  * Helpers block all signals but that one, which is the highest real-time signal that nobody had a handler for when the
  * first helper was made. If there is none, revokes wait.
  *
- * ms_scratch[HELPER] says where a message is: QUEUED, or the helper that has it; 0 before and after. Under the lock.
+ * ms_scratch[HELPER] says where a message is: QUEUED, or the helper that has it, or RETURNED to its kernel port; 0
+ * before and after. Under the lock.
  *
  * Rejected: pthread_cancel(), which unwinds the stack of the helper and acts on calls of the C library only; a signal
  * that is sent again and again until the call has ended, which would do without knowing instructions, but wakes up for
@@ -58,7 +63,7 @@
 enum { HELPERS_MAX = 32, IDLE_SECONDS = 5, RETRIES = 5, NAP_NS = 1000000 };
 
 /* The word of ms_scratch that no step of an operation uses on a helper, and what it holds beside a helper's address. */
-enum { HELPER = 3, QUEUED = 1 };
+enum { HELPER = 3, QUEUED = 1, RETURNED = 2 };
 
 /* On its own stack; all but h_tid under the lock. */
 struct helper {
@@ -84,6 +89,7 @@ static struct {
 	uint32_t left;		 /* messages that are queued or run */
 	uint32_t must;		 /* of these: that the end of the process waits for */
 	bool prepared;
+	bool closed;	    /* the process ends: nothing returns */
 	struct helper *all; /* by h_next */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
@@ -201,6 +207,44 @@ static bool grow_locked(void)
 	return grow;
 }
 
+/*
+ * Runs M to its end, or until it can do nothing but wait for its descriptor: then it is to return. What has come to
+ * nothing waits here, for the kernel port may not be able to.
+ */
+static int64_t run(struct ell_msg *m)
+{
+	const struct op *row = &op_table[m->ms_op];
+	uint64_t done = m->ms_scratch[0];
+	int64_t result;
+
+	if (!row->proceed || m->ms_home == &helpers || m->ms_drain)
+		return row->run(m);
+	while (!op_is_result(result = row->proceed(m)) && m->ms_scratch[0] == done)
+		op_wait(m->ms_fd, (short)result);
+	return result;
+}
+
+/* What SELF has done with M, whose RESULT that is: true if it returns to its kernel port. */
+static bool settle_locked(struct helper *self, struct ell_msg *m, int64_t *result)
+{
+	bool revoked = load_relaxed(&self->h_revoked);
+	bool over = op_is_result(*result);
+
+	store_relaxed(&self->h_revoked, 0);
+	self->h_may_end = false;
+	m->ms_scratch[HELPER] = 0;
+	run_ends_locked(m);
+	if (!over && !revoked && !helpers.closed) {
+		m->ms_scratch[HELPER] = RETURNED;
+		return true;
+	}
+	if (!over)
+		*result = op_stopped(m);
+	else if (revoked)
+		*result = op_outcome(*result, true);
+	return false;
+}
+
 /* Runs M, which SELF has taken from the queue, with the lock held before and after, and replies. */
 static void run_locked(struct helper *self, struct ell_msg *m)
 {
@@ -209,7 +253,7 @@ static void run_locked(struct helper *self, struct ell_msg *m)
 	bool must = is_must(m);
 	bool shorts = is_short(m);
 	int64_t result;
-	bool grow;
+	bool grow, returns;
 
 	m->ms_scratch[HELPER] = (uintptr_t)self;
 	self->h_may_end = !must;
@@ -220,17 +264,15 @@ static void run_locked(struct helper *self, struct ell_msg *m)
 	sys.pthread_mutex_unlock(&helpers.lock);
 	if (grow)
 		helper_create();
-	result = row->run(m);
+	result = run(m);
 	/* While the process is forked nothing finishes: this waits. */
 	sys.pthread_mutex_lock(&helpers.lock);
-	if (load_relaxed(&self->h_revoked))
-		result = op_outcome(result, true);
-	store_relaxed(&self->h_revoked, 0);
-	self->h_may_end = false;
-	m->ms_scratch[HELPER] = 0;
-	run_ends_locked(m);
+	returns = settle_locked(self, m, &result);
 	sys.pthread_mutex_unlock(&helpers.lock);
-	message_finish(m, result);
+	if (returns)
+		kport_send(m->ms_home, m);
+	else
+		message_finish(m, result);
 	sys.pthread_mutex_lock(&helpers.lock);
 	helpers.finishing--;
 	helpers.in_long -= is_long;
@@ -384,23 +426,25 @@ static void interrupt_locked(struct helper *h)
 		sys.tgkill(sys.getpid(), h->h_tid, interrupt_signal);
 }
 
-void helper_revoke(struct ell_msg *m)
+bool helper_revoke(struct ell_msg *m)
 {
-	bool queued;
+	bool queued, returned;
 
 	sys.pthread_mutex_lock(&helpers.lock);
 	queued = m->ms_scratch[HELPER] == QUEUED;
+	returned = m->ms_scratch[HELPER] == RETURNED;
 	if (queued) {
 		queue_remove_locked(m);
 		gone_locked(is_must(m));
-	} else if (m->ms_scratch[HELPER]) {
+	} else if (m->ms_scratch[HELPER] && !returned) {
 		interrupt_locked((struct helper *)(uintptr_t)m->ms_scratch[HELPER]);
 	}
 	sys.pthread_mutex_unlock(&helpers.lock);
 	if (queued)
 		message_reply(m, op_stopped(m));
-	else
+	else if (!returned)
 		message_revoke_seen(m);
+	return !returned;
 }
 
 void helper_close(void)
@@ -408,6 +452,7 @@ void helper_close(void)
 	struct ell_msg *m, *next, *taken = NULL;
 
 	sys.pthread_mutex_lock(&helpers.lock);
+	helpers.closed = true;
 	for (m = helpers.first; m; m = next) {
 		next = m->ms_next;
 		if (is_must(m))

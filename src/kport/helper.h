@@ -3,6 +3,7 @@
 #ifndef KPORT_HELPER_H
 #define KPORT_HELPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "message/message.h"
@@ -10,11 +11,17 @@
 /* M, which is to be sent as STATE, is to run on a helper. Context: T V F. */
 void helper_send(struct ell_msg *m, enum message_state state);
 
-/* The same for M, which is sent already, to a kernel port that cannot do it. With that it may be over. Context: T V. */
+/*
+ * The same for M, which is sent already, to a kernel port that cannot do it. With that it may be over, or be posted to
+ * the kernel port again, when what is left of it only waits for its descriptor. Context: T V.
+ */
 void helper_take(struct ell_msg *m);
 
-/* M is REVOKING: takes it back if it has not begun, or ends its system call. Context: T V F. */
-void helper_revoke(struct ell_msg *m);
+/*
+ * M is REVOKING: takes it back if it has not begun, or ends its system call. False: it is posted to its kernel port
+ * again, which has to deal with that. Context: T V F; if M is a kernel port's, on the LWP of that.
+ */
+bool helper_revoke(struct ell_msg *m);
 
 /* The process ends: takes back what has not begun, and may be. Context: T V F. */
 void helper_close(void);

@@ -6,6 +6,7 @@
 
 #include "base/panic.h"
 #include "kport/helper.h"
+#include "kport/op_run.h"
 #include "message/message.h"
 #include "sys/sys.h"
 
@@ -84,7 +85,7 @@ void kport_send(struct kport *kp, struct ell_msg *m)
 static void arrive(struct kport *kp, struct ell_msg *m)
 {
 	if (UNLIKELY(m->ms_mark & MARK_UNWANTED))
-		message_reply(m, -ECANCELED);
+		message_reply(m, op_stopped(m));
 	else
 		kport_send_here(kp, m);
 }
@@ -93,8 +94,10 @@ static void cancel(struct kport *kp, struct ell_msg *m)
 {
 	/* Before anything else: once seen, a helper may end it at any moment. */
 	if (UNLIKELY(m->ms_mark & MARK_ON_HELPER)) {
-		helper_revoke(m);
-		return;
+		if (helper_revoke(m))
+			return;
+		/* It is on its way back to us. */
+		m->ms_mark &= (uint16_t)~MARK_ARRIVED;
 	}
 	if (!message_revoke_seen(m))
 		return;

@@ -41,6 +41,12 @@ struct op {
 	int64_t (*run)(struct ell_msg *m);
 
 	/*
+	 * On a helper, for a kernel port that can wait for the descriptor: does what goes without that, and counts it
+	 * in ms_scratch[0]: the result or -errno, or OP_WAIT(events). NULL: it is run to its end. Context: F.
+	 */
+	int64_t (*proceed)(struct ell_msg *m);
+
+	/*
 	 * Does it, or its next step, if that needs no waiting: the result or -errno, OP_WAIT(events) or OP_BLOCKS.
 	 * AGAIN: it was tried before. NULL: only a helper can tell. Context: T V.
 	 */

@@ -12,6 +12,7 @@ struct io_uring_sqe;
 #define OP_CHECK(name) int op_##name##_check(const struct ell_msg *m)
 #define OP_PREP(name) void op_##name##_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 #define OP_RUN(name) int64_t op_##name##_run(struct ell_msg *m)
+#define OP_PROCEED(name) int64_t op_##name##_proceed(struct ell_msg *m)
 #define OP_ATTEMPT(name) int64_t op_##name##_attempt(struct ell_msg *m, bool again)
 #define OP_STEP(name) bool op_##name##_step(struct ell_msg *m, int64_t *result, bool revoked)
 
@@ -67,6 +68,8 @@ OP_RUN(tee);
 OP_CHECK(sendfile);
 OP_PREP(sendfile);
 OP_RUN(sendfile);
+OP_PROCEED(sendfile);
+OP_ATTEMPT(sendfile);
 OP_STEP(sendfile);
 
 /* op_path.c */

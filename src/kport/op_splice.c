@@ -16,6 +16,10 @@
  * ROOM is there because io_uring executes a splice on a kernel worker, of which there are few: a thousand slow
  * receivers would occupy them all. They wait in a poll instead, which occupies nothing and can be cancelled.
  *
+ * The system call can read from a file by itself, but would occupy a helper for as long as the receiver reads nothing.
+ * So the kernel port on epoll waits for room first, and the helper that then calls sends as much as there is room for,
+ * and gives the message back.
+ *
  * Position: the file is read at explicit offsets, and its position, or the caller's offset, is set at the end to
  * behind the last byte that was really sent. What is in the pipe when an error or a revoke ends the message has not
  * been sent, is lost with the pipe, and will be read again by whoever goes on from that position.
@@ -49,8 +53,8 @@ enum sendfile_stage { START, FILL, ROOM, DRAIN, FAILED };
 
 /* What ms_scratch holds. */
 struct sendfile_notes {
-	int64_t start; /* the offset of the first byte */
-	uint64_t sent;
+	uint64_t sent;	 /* here the system call counts, too (op_rest), and leaves the rest alone */
+	int64_t start;	 /* the offset of the first byte */
 	int32_t in, out; /* the pipe */
 	uint32_t held;	 /* bytes in it */
 	uint16_t error;	 /* that made it fail */
@@ -193,7 +197,7 @@ static uint64_t left_to_send(const struct ell_msg *m, const struct sendfile_note
  * What FD can be expected to take without blocking. Of what is free in a socket's buffer half, for the kernel counts
  * its overhead, too; the other kinds end a splice early by themselves, or never block for long.
  */
-static uint32_t drain_size(int fd, uint32_t held)
+static uint64_t drain_size(int fd, uint64_t held)
 {
 	int size = 0, queued = 0;
 	socklen_t len = sizeof(size);
@@ -204,7 +208,7 @@ static uint32_t drain_size(int fd, uint32_t held)
 	room = (size - queued) / 2;
 	if (room < DRAIN_LEAST)
 		room = DRAIN_LEAST;
-	return held < (uint32_t)room ? held : (uint32_t)room;
+	return held < (uint64_t)room ? held : (uint64_t)room;
 }
 
 void op_sendfile_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
@@ -224,7 +228,7 @@ void op_sendfile_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
 		break;
 	case DRAIN:
 		/* Not SPLICE_F_MORE: if the file then turns out to have no more, its end would be held back. */
-		io_uring_prep_splice(sqe, notes.in, -1, m->ms_fd, -1, drain_size(m->ms_fd, notes.held), 0);
+		io_uring_prep_splice(sqe, notes.in, -1, m->ms_fd, -1, (unsigned)drain_size(m->ms_fd, notes.held), 0);
 		break;
 	case FAILED:
 		io_uring_prep_nop(sqe);
@@ -300,9 +304,14 @@ bool op_sendfile_step(struct ell_msg *m, int64_t *result, bool revoked)
 	return false;
 }
 
-static int64_t call_sendfile(struct ell_msg *m)
+static int64_t call_sendfile(const struct ell_msg *m, uint64_t count)
 {
-	return OP_CALL(SYS_sendfile, m->ms_fd, m->ms_fd2, m->ms_addr, m->ms_len - m->ms_scratch[0], 0, 0);
+	return OP_CALL(SYS_sendfile, m->ms_fd, m->ms_fd2, m->ms_addr, count, 0, 0);
+}
+
+static int64_t call_all(struct ell_msg *m)
+{
+	return call_sendfile(m, m->ms_len - m->ms_scratch[0]);
 }
 
 /* The system call keeps the position by itself; it ends early only for O_NONBLOCK, or because it cannot go on. */
@@ -313,5 +322,31 @@ static bool run_step(struct ell_msg *m, int64_t *result, bool revoked)
 
 int64_t op_sendfile_run(struct ell_msg *m)
 {
-	return op_retry_steps(m, POLLOUT, call_sendfile, run_step);
+	return op_retry_steps(m, POLLOUT, call_all, run_step);
+}
+
+int64_t op_sendfile_proceed(struct ell_msg *m)
+{
+	int64_t result;
+	bool revoked;
+
+	do {
+		revoked = ell_msg_revoked(m);
+		if (revoked)
+			result = -EINTR;
+		else if (op_ready(m->ms_fd, POLLOUT))
+			result = call_sendfile(m, drain_size(m->ms_fd, m->ms_len - m->ms_scratch[0]));
+		else
+			return OP_WAIT(POLLOUT);
+		if (result == -EAGAIN)
+			return OP_WAIT(POLLOUT);
+	} while (run_step(m, &result, revoked));
+	return result;
+}
+
+/* Waits for room only: the file may have to be read from a disk. */
+int64_t op_sendfile_attempt(struct ell_msg *m, bool again)
+{
+	(void)again;
+	return op_wait_or_block(m->ms_fd, POLLOUT);
 }

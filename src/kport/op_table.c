@@ -39,7 +39,8 @@ const struct op op_table[ELL_OP_COUNT] = {
 
 	[ELL_OP_SPLICE] = {"splice", OP_LONG, BOTH(IORING_OP_SPLICE, splice), CHECK(splice), STEP(once)},
 	[ELL_OP_TEE] = {"tee", OP_LONG, BOTH(IORING_OP_TEE, tee), CHECK(tee), STEP(once)},
-	[ELL_OP_SENDFILE] = {"sendfile", OP_LONG, BOTH(IORING_OP_SPLICE, sendfile), CHECK(sendfile), STEP(sendfile)},
+	[ELL_OP_SENDFILE] = {"sendfile", OP_LONG, TRY(IORING_OP_SPLICE, sendfile), CHECK(sendfile), STEP(sendfile),
+			     .proceed = op_sendfile_proceed},
 
 	[ELL_OP_OPENAT] = {"openat", OP_LONG, BOTH(IORING_OP_OPENAT, openat), CHECK(path), STEP(once)},
 	[ELL_OP_CLOSE] = {"close", OP_SHORT, BOTH(IORING_OP_CLOSE, close), CHECK(fd)},

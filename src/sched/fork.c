@@ -100,8 +100,9 @@ void sched_fork_prepare(void)
 	lw = arch_lwp_or_null();
 	th = lw ? lw->lw_current : thread_foreign();
 	end_hold(ell_after(HOLD_NS));
-	kport_shut(true);
+	/* In this order: a helper may have to post what it cannot finish. */
 	helper_hold();
+	kport_shut(true);
 	lock_wheels();
 	slot_hold();
 	forker = th;

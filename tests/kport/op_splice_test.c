@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* op_splice_test.c - splice, tee and sendfile do what the system calls do, and lose nothing */
 #include <dirent.h>
-#include <sys/ioctl.h>
+#include <ellula/call.h>
+#include <ellula/thread.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -328,68 +330,133 @@ static void a_revoked_sendfile_can_be_continued(void)
 	way_run(WAY_WAIT, continue_revoked);
 }
 
-static unsigned kernel_workers(void)
+/* Kernel threads of ours: LWPs, helpers, workers of io_uring. */
+static unsigned kernel_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
-	struct dirent *task;
 	unsigned count = 0;
 
 	CHECK(tasks);
-	while ((task = readdir(tasks))) {
-		char path[320], name[32] = {0};
-		int fd;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
-		fd = open(path, O_RDONLY);
-		if (fd >= 0 && read(fd, name, sizeof(name) - 1) > 0)
-			count += strncmp(name, "iou-wrk", 7) == 0;
-		if (fd >= 0)
-			close(fd);
-	}
+	for (struct dirent *task; (task = readdir(tasks));)
+		count += task->d_name[0] != '.';
 	closedir(tasks);
 	return count;
 }
 
+enum { STALLED = 100, FEW = 48 };
+
+struct stalled {
+	struct ell_msg m;
+	int64_t off;
+	int fds[2];
+};
+
+static bool has_room(int fd)
+{
+	struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+	return poll(&room, 1, 0) != 0;
+}
+
+/* Until the socket is full. */
+static void stall(struct stalled *s, int in)
+{
+	const int little = 16384;
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s->fds), 0);
+	CHECK_EQ(setsockopt(s->fds[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+	ell_msg_sendfile(&s->m, s->fds[1], in, &s->off, SIZE);
+	CHECK_EQ(ell_msg_send(&s->m), 0);
+	while (has_room(s->fds[1]))
+		CHECK_EQ(ell_msg_wait(&s->m, ell_after(ELL_MSEC)), -ETIMEDOUT);
+}
+
 static void stall_many(void)
 {
-	enum { STALLED = 100 };
-	static struct ell_msg m[STALLED];
-	static int64_t off[STALLED];
-	const int little = 16384;
-	int fds[STALLED][2];
+	static struct stalled s[STALLED];
 	int in = pattern_file();
-	unsigned workers;
+	unsigned threads;
+	int fd;
 
+	for (int i = 0; i < STALLED; i++)
+		stall(&s[i], in);
+	threads = kernel_threads();
+	NOTE("%u kernel threads", threads);
+	CHECK(threads < FEW || !kport_can(ELL_OP_SENDFILE));
+	/* Others get on. */
+	fd = ell_open("other", O_RDWR | O_CREAT, 0600);
+	CHECK_EQ(ell_pwrite(fd, "abc", 3, 0), 3);
+	CHECK_EQ(ell_fsync(fd), 0);
+	CHECK_EQ(ell_close(fd), 0);
 	for (int i = 0; i < STALLED; i++) {
-		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
-		CHECK_EQ(setsockopt(fds[i][1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
-		ell_msg_sendfile(&m[i], fds[i][1], in, &off[i], SIZE);
-		CHECK_EQ(ell_msg_send(&m[i]), 0);
-	}
-	/* Until all the sockets are full. */
-	CHECK_EQ(ell_msg_wait(&m[0], ell_after(300 * ELL_MSEC)), -ETIMEDOUT);
-	for (int i = 0; i < STALLED; i++) {
-		int unread = 0;
+		struct drain drain;
 
-		while (ioctl(fds[i][0], FIONREAD, &unread) == 0 && unread == 0)
-			CHECK_EQ(ell_msg_wait(&m[0], ell_after(ELL_MSEC)), -ETIMEDOUT);
-	}
-	workers = kernel_workers();
-	NOTE("%u workers", workers);
-	CHECK(workers < 8);
-	for (int i = 0; i < STALLED; i++) {
-		CHECK_EQ(ell_msg_revoke(&m[i]), 0);
-		CHECK_EQ(ell_msg_wait(&m[i], ELL_FOREVER), 0);
-		CHECK(m[i].ms_result > 0 && m[i].ms_result < SIZE);
-		CHECK_EQ(m[i].ms_result, off[i]);
-		close_both(fds[i]);
+		if (i % 10 == 0) {
+			drain_start(&drain, s[i].fds[0], SIZE);
+			CHECK_EQ(ell_msg_wait(&s[i].m, ELL_FOREVER), 0);
+			CHECK_EQ(drain_end(&drain), SIZE);
+			CHECK_EQ(s[i].m.ms_result, SIZE);
+		} else {
+			CHECK_EQ(ell_msg_revoke(&s[i].m), 0);
+			CHECK_EQ(ell_msg_wait(&s[i].m, ELL_FOREVER), 0);
+			CHECK(s[i].m.ms_result > 0 && s[i].m.ms_result < SIZE);
+		}
+		CHECK_EQ(s[i].m.ms_result, s[i].off);
+		close_both(s[i].fds);
 	}
 	close(in);
 }
 
-static void slow_receivers_occupy_no_kernel_workers(void)
+static void slow_receivers_occupy_no_kernel_threads(void)
 {
 	way_run(WAY_WAIT, stall_many);
+}
+
+/* At any moment: while it waits, while a helper has it, and on the way from one to the other. */
+static void revoke_any_time(void)
+{
+	enum { ROUNDS = 300 };
+	static struct stalled s;
+	static char buf[SIZE];
+	const int little = 16384;
+	int in = pattern_file();
+	uint64_t seed = harness_seed();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int64_t got = 0;
+		ssize_t n;
+
+		memset(&s, 0, sizeof(s));
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s.fds), 0);
+		CHECK_EQ(setsockopt(s.fds[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little)), 0);
+		ell_msg_sendfile(&s.m, s.fds[1], in, &s.off, SIZE);
+		CHECK_EQ(ell_msg_send(&s.m), 0);
+		for (uint64_t turns = (seed >> 33) % 5; turns > 0; turns--) {
+			n = recv(s.fds[0], buf, 8192, MSG_DONTWAIT);
+			got += n > 0 ? n : 0;
+			ell_yield();
+		}
+		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		CHECK_EQ(ell_msg_wait(&s.m, ell_after((int64_t)(seed >> 48))), -ETIMEDOUT);
+		/* A helper goes on meanwhile, until there is no room; this LWP does not. */
+		for (int naps = i % 2 ? 50 : 0; naps > 0 && has_room(s.fds[1]); naps--)
+			usleep(20);
+		CHECK_EQ(ell_msg_revoke(&s.m), 0);
+		CHECK_EQ(ell_msg_wait(&s.m, ELL_FOREVER), 0);
+		/* What has been sent is there, and nothing comes after it. */
+		close(s.fds[1]);
+		while ((n = read(s.fds[0], buf, sizeof(buf))) > 0)
+			got += n;
+		CHECK_EQ(s.m.ms_result, got > 0 ? got : -ECANCELED);
+		CHECK_EQ(s.off, got);
+		close(s.fds[0]);
+	}
+	close(in);
+}
+
+static void a_sendfile_is_revoked_wherever_it_is(void)
+{
+	way_run(WAY_WAIT, revoke_any_time);
 }
 
 /* io_uring needs a pipe; the system call has one of its own. */
@@ -425,7 +492,8 @@ int main(int argc, char **argv)
 		WAYS_CASES(sendfile_refuses_what_the_system_call_refuses),
 		WAYS_CASES(sendfile_that_is_cut_off_says_how_far_it_came),
 		HARNESS_CASE(a_revoked_sendfile_can_be_continued, HARNESS_IN_RUN),
-		HARNESS_CASE(slow_receivers_occupy_no_kernel_workers, HARNESS_IN_RUN),
+		HARNESS_CASE(slow_receivers_occupy_no_kernel_threads, HARNESS_IN_RUN),
+		HARNESS_CASE(a_sendfile_is_revoked_wherever_it_is, HARNESS_IN_RUN),
 		WAYS_CASES(sendfile_without_a_descriptor_for_its_pipe_says_so),
 	};
 
