@@ -202,7 +202,7 @@ static bool connection_answer(struct connection *c, bool *linger)
 {
 	struct response rs;
 	int status = connection_request(c);
-	bool sent = true;
+	bool sent = true, stops = false;
 
 	if (status < 0)
 		return false;
@@ -212,7 +212,8 @@ static bool connection_answer(struct connection *c, bool *linger)
 		return false;
 	if (status == REQUEST_READY) {
 		c->requests++;
-		if (listener_stopped())
+		stops = listener_stopped();
+		if (stops)
 			c->request.keep_alive = false;
 		response_make(&rs, &c->request, server.site, &c->out);
 		c->start += c->request.parsed;
@@ -224,7 +225,8 @@ static bool connection_answer(struct connection *c, bool *linger)
 	if (rs.close && sent)
 		sent = connection_flush(c, 0);
 	response_done(&rs);
-	*linger = sent && rs.linger;
+	/* Who did not know that we stop may have sent more. */
+	*linger = sent && (rs.linger || stops);
 	return sent && !rs.close;
 }
 
