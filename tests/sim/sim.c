@@ -27,7 +27,12 @@
 
 enum { JOBS_MAX = 64, SECONDS_MAX = 120, SECONDS_QUIET = 10, VCPUS_MOST = 4 };
 
-static const struct scenario *const lists[] = {locks, messages, threads, calls};
+static const struct scenario *const lists[] = {
+	locks, messages, threads, calls,
+#ifdef WITH_HTTPD
+	httpd,
+#endif
+};
 
 /* What the children tell: in memory that all share. */
 static struct {

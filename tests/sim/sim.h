@@ -22,7 +22,7 @@ struct scenario {
 	bool no_helpers; /* waits for what never comes: only the kernel can be told to stop that */
 };
 
-extern const struct scenario locks[], messages[], threads[], calls[];
+extern const struct scenario locks[], messages[], threads[], calls[], httpd[];
 
 /* The scenario is wrong here. */
 #define CHECK(cond)                                                                                                    \

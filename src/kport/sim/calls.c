@@ -30,7 +30,9 @@ static ell_time to_time(const struct timespec *ts)
 
 static int sim_clock_gettime(clockid_t clock, struct timespec *now)
 {
-	*now = to_timespec(world_now() + (clock == CLOCK_REALTIME ? CALENDAR : 0));
+	bool is_calendar = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
+
+	*now = to_timespec(world_now() + (is_calendar ? CALENDAR : 0));
 	return 0;
 }
 

@@ -469,6 +469,21 @@ static int sim_fstat(int fd, struct stat *st)
 	return 0;
 }
 
+static int sim_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+	char buf[PATH_MAX];
+	const struct node *node;
+
+	(void)flags;
+	world_enter();
+	node = node_find(full_path(dir, path, buf, sizeof(buf)));
+	if (!node)
+		return fail(ENOENT);
+	*st = (struct stat){0};
+	describe_node(node, st);
+	return 0;
+}
+
 static int sim_statx(int dir, const char *path, int flags, unsigned mask, struct statx *st)
 {
 	char buf[PATH_MAX];
@@ -562,6 +577,39 @@ static ssize_t sim_preadv2(int fd, const struct iovec *iov, int count, off_t off
 static ssize_t sim_pwritev2(int fd, const struct iovec *iov, int count, off_t off, int flags)
 {
 	return transfer(true, fd, iov, count, off, !(flags & RWF_NOWAIT));
+}
+
+/* From a file to a stream, until COUNT bytes have gone. */
+static ssize_t sim_sendfile(int to, int from, int64_t *off, size_t count)
+{
+	struct sim_file *out, *in;
+	size_t done = 0;
+	char buf[1024];
+
+	world_enter();
+	out = file_of(to);
+	in = file_of(from);
+	if (!out || !in)
+		return -1;
+	if (!out->fl_out || !in->fl_node || !off)
+		return fail(EINVAL);
+	while (done < count) {
+		struct iovec iov = {buf, count - done < sizeof(buf) ? count - done : sizeof(buf)};
+		ssize_t got = node_read(in->fl_node, &iov, 1, *off), put;
+
+		iov.iov_len = got > 0 ? (size_t)got : 0;
+		put = got > 0 ? stream_write(out, &iov, 1, !out->fl_nonblocking) : got;
+		if (put < 0 && !done)
+			return -1;
+		if (put <= 0)
+			break;
+		job_touches();
+		*off += put;
+		done += (size_t)put;
+		if (put < got)
+			break;
+	}
+	return (ssize_t)done;
 }
 
 static off_t sim_lseek(int fd, off_t off, int whence)
@@ -791,6 +839,8 @@ static int64_t call_by_number(long nr, long a, long b, long c, long d)
 		return sys.send((int)a, P(b), (size_t)c, (int)d);
 	case SYS_recvmsg:
 		return sys.recvmsg((int)a, P(b), (int)c);
+	case SYS_sendfile:
+		return sim_sendfile((int)a, (int)b, P(c), (size_t)d);
 	case SYS_sendmsg:
 		return sys.sendmsg((int)a, P(b), (int)c);
 	case SYS_waitid:
@@ -817,6 +867,7 @@ void files_begin(void)
 	sys.openat = sim_openat;
 	sys.unlinkat = sim_unlinkat;
 	sys.fstat = sim_fstat;
+	sys.fstatat = sim_fstatat;
 	sys.statx = sim_statx;
 	sys.read = sim_read;
 	sys.write = sim_write;

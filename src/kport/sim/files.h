@@ -37,7 +37,6 @@ struct node {
 struct sim_file {
 	enum file_type fl_type;
 	unsigned fl_refs; /* descriptors, watches, calls that wait */
-	bool fl_closed;	  /* no descriptor names it any more */
 	bool fl_nonblocking;
 	uint64_t fl_edges;    /* how often something arrived */
 	struct node *fl_node; /* regular */
@@ -45,6 +44,7 @@ struct sim_file {
 	struct stream *fl_in; /* pipe, socket */
 	struct stream *fl_out;
 	unsigned fl_port;	   /* listener: its address */
+	bool fl_shut;		   /* listener: takes no more */
 	struct sim_file *fl_queue; /* listener: connections that nobody has accepted, by fl_next */
 	struct sim_file *fl_next;
 };

@@ -3,7 +3,8 @@
  * net.c - the simulated kernel's sockets: streams between two ends of this process
  *
  * An address is a port. A connection is made when somebody listens there, and waits in the listener's queue until it is
- * accepted. What the seed may do beside what it does to all streams: reset a connection.
+ * accepted. Who closes a socket with something unread resets the connection. So may the seed, beside what it does to
+ * all streams.
  *
  * A receive that is told to come back later although something is there (EAGAIN), or that leaves something, is followed
  * by an edge: whoever watches the socket relies on it that a stream which gave less than was asked for is empty.
@@ -93,6 +94,31 @@ static int sim_listen(int fd, int backlog)
 	return 0;
 }
 
+/*
+ * The connection breaks: the other side, which may have gone, learns of it at its next call, and loses what has come to
+ * it. The same on this side.
+ */
+static void reset(struct sim_file *file)
+{
+	file->fl_in->sm_reset = true;
+	if (file->fl_out->sm_reader)
+		file->fl_out->sm_reset = true;
+	world_note("kernel: a connection is reset");
+	file_changed(file, true);
+	file_changed(file->fl_out->sm_reader, true);
+}
+
+/* Whoever is in it is not accepted any more. */
+static void drop_queue(struct sim_file *file)
+{
+	while (file->fl_queue) {
+		struct sim_file *end = file->fl_queue;
+
+		file->fl_queue = end->fl_next;
+		files_release(end);
+	}
+}
+
 void net_close(struct sim_file *file)
 {
 	for (struct sim_file **at = &listeners; *at; at = &(*at)->fl_next) {
@@ -101,12 +127,9 @@ void net_close(struct sim_file *file)
 			break;
 		}
 	}
-	while (file->fl_queue) {
-		struct sim_file *end = file->fl_queue;
-
-		file->fl_queue = end->fl_next;
-		files_release(end);
-	}
+	drop_queue(file);
+	if (file->fl_type == FILE_SOCKET && file->fl_in && file->fl_in->sm_count > 0)
+		reset(file);
 }
 
 static struct sim_file *listener_at(unsigned port)
@@ -129,7 +152,7 @@ static int sim_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (file->fl_in)
 		return fail(EISCONN);
 	listener = listener_at(port_of(addr));
-	if (!listener || world_fault(reset))
+	if (!listener || listener->fl_shut || world_fault(reset))
 		return fail(ECONNREFUSED);
 	end = file_create(FILE_SOCKET);
 	end->fl_refs = 1;
@@ -158,6 +181,8 @@ static int sim_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	if (world_fault(no_memory))
 		return fail(ENOBUFS);
 	while (!file->fl_queue) {
+		if (file->fl_shut)
+			return fail(EINVAL);
 		if (file->fl_nonblocking)
 			return fail(EAGAIN);
 		file->fl_refs++;
@@ -192,6 +217,8 @@ static int sim_shutdown(int fd, int how)
 	if (!file)
 		return -1;
 	if (file->fl_type == FILE_LISTENER) {
+		file->fl_shut = true;
+		drop_queue(file);
 		file_changed(file, true);
 		return 0;
 	}
@@ -243,17 +270,6 @@ static void promise_edge(struct sim_file *file)
 {
 	file->fl_refs++;
 	world_spawn("edge", ACTOR_KERNEL, world_now() + 1000, edge_later, file);
-}
-
-/* The connection breaks, both ways. */
-static void reset(struct sim_file *file)
-{
-	file->fl_in->sm_reset = true;
-	if (file->fl_out->sm_reader)
-		file->fl_out->sm_reset = true;
-	world_note("kernel: a connection is reset");
-	file_changed(file, true);
-	file_changed(file->fl_out->sm_reader, true);
 }
 
 static ssize_t receive(int fd, const struct iovec *iov, int count, int flags)
