@@ -41,6 +41,8 @@
 #include "personality/signals.h"
 #include "personality/stats.h"
 #include "sched/current.h"
+#include "sched/inside.h"
+#include "sched/interrupt.h"
 #include "sched/sched.h"
 #include "thread/guest.h"
 
@@ -104,6 +106,8 @@ static bool start(void)
 	if (started)
 		return true;
 	rewrite_early();
+	interrupt_begins = entry_handler_begins;
+	interrupt_ends = entry_handler_ends;
 	error = guest_init(&above);
 	if (error) {
 		complain("threads of this program stay kernel threads: %s", strerror(-error));
@@ -139,6 +143,7 @@ static void begin(void *previous)
 	const struct guest *gu;
 
 	sched_finish_previous(previous);
+	inside_arrived();
 	gu = guest_room(arch_thread());
 	guest_self = guest_room(arch_thread());
 	entry_leave();

@@ -57,7 +57,7 @@ uint32_t guest_crowd;
 uint32_t entry_vector_way, entry_vector_size = 512 + 64;
 uint64_t entry_vector_mask;
 
-static struct guest_lwp lwps[VCPUS_MAX];
+static struct guest_lwp lwps[VCPUS_MAX + LWPS_SPARE_MAX];
 
 struct guest_lwp *guest_lwp(void)
 {
@@ -92,6 +92,25 @@ void entry_leave(void)
 	entry_mode = ENTRY_PROGRAM;
 	if (UNLIKELY(load_relaxed(&guest_self->gu_pending)))
 		signals_deliver();
+}
+
+uint32_t entry_handler_begins(void)
+{
+	uint32_t before = entry_mode;
+
+	if (arch_lwp_or_null()) {
+		before |= (uint32_t)guest_lwp()->gl_selector << 8;
+		guest_lwp()->gl_selector = SELECTOR_ALLOW;
+	}
+	entry_mode = ENTRY_US;
+	return before;
+}
+
+void entry_handler_ends(uint32_t before)
+{
+	if (arch_lwp_or_null())
+		guest_lwp()->gl_selector = (uint8_t)(before >> 8);
+	entry_mode = before & 0xff;
 }
 
 static int64_t pass(const struct entry_regs *g)

@@ -89,6 +89,10 @@ extern __thread uint32_t entry_mode __attribute__((tls_model("initial-exec")));
 void entry_enter(void);
 void entry_leave(void);
 
+/* Around a handler of the library's, whatever it has interrupted: its calls are ours. Context: S. */
+uint32_t entry_handler_begins(void);
+void entry_handler_ends(uint32_t before);
+
 /* The calling kernel thread's calls are reported from now on. 0 or -errno. Context: F. */
 int entry_arm(unsigned lwp);
 

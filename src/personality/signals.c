@@ -30,6 +30,7 @@
 #include "personality/offload.h"
 #include "personality/route.h"
 #include "personality/stats.h"
+#include "sched/interrupt.h"
 #include "sched/lwp.h"
 #include "sched/sched.h"
 #include "sched/vcpu.h"
@@ -44,6 +45,9 @@ enum { SIGSETXID_NUMBER = 33, SIGNALS = 64, SET_SIZE = 8 };
 
 /* How calls come to us: the kernel ends a process that blocks it. */
 #define TRAP (UINT64_C(1) << (SIGSYS - 1))
+
+/* What no thread of the program's can block: that, and, when the runtime has started, the library's own signal. */
+static uint64_t hidden = TRAP;
 
 static void set_mask(uint64_t mask)
 {
@@ -104,7 +108,7 @@ static void tell_idle(uint64_t mask)
 {
 	const struct timespec nap = {.tv_nsec = 20000};
 
-	if (mask == told || (mask | UNBLOCKABLE | TRAP | INTERNAL) == ~UINT64_C(0))
+	if (mask == told || (mask | UNBLOCKABLE | hidden | INTERNAL) == ~UINT64_C(0))
 		return;
 	told = mask;
 	sched_wake_lwps();
@@ -114,13 +118,26 @@ static void tell_idle(uint64_t mask)
 
 void signals_begin(void)
 {
-	guest_main.gu_mask = get_mask() & ~TRAP;
+	guest_main.gu_mask = get_mask() & ~hidden;
 	set_mask(guest_main.gu_mask);
 	guest_main.gu_alternate.ss_flags = SS_DISABLE;
 }
 
+/* The handler of the library's own signal ends where calls are let through, wherever it has begun. */
+static void redirect_return(int number)
+{
+	struct action action;
+
+	if (RAW(SYS_rt_sigaction, number, NULL, &action, SET_SIZE) != 0)
+		return;
+	action.restorer = (void *)entry_restorer;
+	RAW(SYS_rt_sigaction, number, &action, NULL, SET_SIZE);
+}
+
 void signals_start(void)
 {
+	redirect_return(interrupt_signal());
+	hidden |= UINT64_C(1) << (interrupt_signal() - 1);
 	guest_main.gu_mask = get_mask();
 	told = guest_main.gu_mask;
 	RAW(SYS_sigaltstack, NULL, &guest_main.gu_alternate);
@@ -411,7 +428,7 @@ int64_t signals_mask(struct entry_regs *g)
 	int64_t error;
 
 	if (g->rdi != SIG_UNBLOCK)
-		mask &= ~TRAP;
+		mask &= ~hidden;
 	if (gu->gu_thread)
 		signals_settle();
 	error = RAW(SYS_rt_sigprocmask, g->rdi, wanted ? &mask : NULL, g->rdx, g->r10);
@@ -452,7 +469,7 @@ int64_t signals_timedwait(struct entry_regs *g)
 
 	if (result != -EAGAIN)
 		return result;
-	store_relaxed(&gu->gu_wanted, *(const uint64_t *)g->rdi & ~(UNBLOCKABLE | TRAP));
+	store_relaxed(&gu->gu_wanted, *(const uint64_t *)g->rdi & ~(UNBLOCKABLE | hidden));
 	result = take(gu->gu_wanted, &taken);
 	if (result && info)
 		*info = taken;
@@ -481,7 +498,7 @@ int64_t signals_suspend(struct entry_regs *g)
 	/* An LWP that idles takes signals to the process for the first thread only. */
 	if (gu != &guest_main || g->rsi != SET_SIZE)
 		return offload(g);
-	store_relaxed(&gu->gu_mask, *(const uint64_t *)g->rdi & ~(UNBLOCKABLE | TRAP));
+	store_relaxed(&gu->gu_mask, *(const uint64_t *)g->rdi & ~(UNBLOCKABLE | hidden));
 	gu->gu_lwp = NULL;
 	signals_settle();
 	route_look();
@@ -522,12 +539,14 @@ int64_t signals_action(struct entry_regs *g)
 		return RAW(SYS_rt_sigaction, g->rdi, g->rsi, g->rdx, g->r10);
 	if (number == SIGSYS)
 		return trap_action(asked, old);
+	if (asked && guest_self->gu_thread && number == interrupt_signal() && asked->handler != (void *)SIG_DFL)
+		return refuse("another use of the last real-time signal, which is the library's,");
 	if (old || !asked)
 		error = RAW(SYS_rt_sigaction, number, NULL, &before, SET_SIZE);
 	route_unwrap(number, &before);
 	if (!error && asked) {
 		action = *asked;
-		action.mask &= ~TRAP;
+		action.mask &= ~hidden;
 		route_wrap(number, &action);
 		error = RAW(SYS_rt_sigaction, number, &action, NULL, SET_SIZE);
 	}

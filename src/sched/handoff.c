@@ -281,30 +281,44 @@ void handoff_wait(struct lwp *lw)
 	store_release(&lw->lw_asked, HANDOFF_HOLDS);
 }
 
-/*
- * The handler, on the LWP. What is asked is asked once, by whoever waits for the answer: late signals find nothing.
- * Context: S.
- */
+/* What is asked is asked once, by whoever waits for the answer: late signals find nothing. */
+void handoff_kicked(struct lwp *lw)
+{
+	uint32_t wanted = KICK_WANTED;
+
+	stall_report_here(lw);
+	if (cas_acq_rel(&lw->lw_kick, &wanted, KICK_RUNS)) {
+		lw->lw_kport->kp_ops->enter(lw->lw_kport);
+		store_release(&lw->lw_kick, KICK_NONE);
+	}
+}
+
+/* The handler, on the LWP. */
 static void on_kick(int number)
 {
 	int error = errno;
 	struct lwp *lw = arch_lwp_or_null();
-	uint32_t wanted = KICK_WANTED;
 
 	(void)number;
 	if (lw)
-		stall_report_here(lw);
-	if (lw && cas_acq_rel(&lw->lw_kick, &wanted, KICK_RUNS)) {
-		lw->lw_kport->kp_ops->enter(lw->lw_kport);
-		store_release(&lw->lw_kick, KICK_NONE);
-	}
+		handoff_kicked(lw);
 	errno = error;
+}
+
+bool handoff_signal(struct lwp *lw)
+{
+	int number = runtime.rt_guests ? interrupt_signal() : HANDOFF_SIGNAL;
+
+	return sys.pthread_kill(lw->lw_pthread, number) == 0;
 }
 
 void handoff_watch_signal(void)
 {
 	struct sigaction action = {.sa_handler = on_kick, .sa_flags = SA_RESTART | SA_ONSTACK};
 
+	/* That one is the program's. */
+	if (runtime.rt_guests)
+		return;
 	sigemptyset(&action.sa_mask);
 	sys.sigaction(HANDOFF_SIGNAL, &action, NULL);
 }
@@ -318,7 +332,7 @@ static bool kick(struct lwp *lw)
 
 	store_release(&lw->lw_kick, KICK_WANTED);
 	count_up(&lw->lw_kicks, 1);
-	if (sys.pthread_kill(lw->lw_pthread, HANDOFF_SIGNAL) == 0) {
+	if (handoff_signal(lw)) {
 		while (load_acquire(&lw->lw_kick) != KICK_NONE && ell_now() < until)
 			sys.nanosleep(&nap, NULL);
 	}

@@ -8,7 +8,10 @@
 /* lw_asked: the states stand in handoff.c. */
 enum handoff_state { HANDOFF_HOLDS, HANDOFF_ASKED, HANDOFF_AWAY };
 
-/* What an LWP is kicked by: ignored by who does not handle it, and hardly used by anybody. */
+/*
+ * What an LWP is kicked by: ignored by who does not handle it, and hardly used by anybody. A program that runs unmodified
+ * may use it: then it is the library's own signal (sched/interrupt.h).
+ */
 #define HANDOFF_SIGNAL SIGURG
 
 /* What came of an attempt. */
@@ -52,5 +55,11 @@ void handoff_forked(void);
 
 /* Handlers for what the monitor asks of LWPs by a signal. Once. */
 void handoff_watch_signal(void);
+
+/* Sends LW that signal: false if it is gone. Context: F. */
+bool handoff_signal(struct lwp *lw);
+
+/* LW, the caller's, does what it was asked for by that signal. Context: S. */
+void handoff_kicked(struct lwp *lw);
 
 #endif

@@ -56,6 +56,7 @@
 #include "kport/kport.h"
 #include "mem/valgrind.h"
 #include "sched/current.h"
+#include "sched/handoff.h"
 #include "sched/sched.h"
 #include "sys/signals.h"
 #include "sys/sys.h"
@@ -73,6 +74,8 @@ static void no_work(struct thread *th, void *frame)
 
 void (*interrupt_work)(struct thread *th, void *frame) = no_work;
 void (*interrupt_any_work)(void);
+uint32_t (*interrupt_begins)(void);
+void (*interrupt_ends)(uint32_t before);
 
 static struct {
 	bool has_barrier;
@@ -230,11 +233,14 @@ static void on_kick(int number, siginfo_t *info, void *context)
 	struct lwp *lw = arch_lwp_or_null();
 	struct thread *th = lw ? arch_thread() : NULL;
 	int error = errno;
+	uint32_t before = interrupt_begins ? interrupt_begins() : 0;
 
 	(void)number;
 	(void)info;
-	if (lw)
+	if (lw) {
 		store_seq_cst(&lw->lw_kicked, 0); /* ORD kick-1: pairs with ORD kick-2 */
+		handoff_kicked(lw);
+	}
 	if (load_seq_cst(&interrupt_stop)) {
 		if (may_hold(lw, context))
 			hold(own_held());
@@ -245,6 +251,8 @@ static void on_kick(int number, siginfo_t *info, void *context)
 		interrupt_from_handler(context, NULL);
 	else
 		COUNT(in_vain);
+	if (interrupt_ends)
+		interrupt_ends(before);
 	errno = error;
 }
 

@@ -78,6 +78,13 @@ struct interrupt_counts {
 };
 extern struct interrupt_counts interrupt_counts;
 
+/*
+ * Around what the handler does: for who has to know whose the system calls of a kernel thread are. Written before the
+ * start. Context: S.
+ */
+extern uint32_t (*interrupt_begins)(void);
+extern void (*interrupt_ends)(uint32_t before);
+
 /* The handler. Once, at the start; and for each kernel thread, that the signal is not blocked. */
 void interrupt_start(void);
 void interrupt_allow(void);

@@ -371,8 +371,7 @@ void monitor_prepare(void)
 
 	sys.pthread_sigmask(SIG_SETMASK, NULL, &monitor.signals);
 	monitor.slack = sys.prctl(PR_GET_TIMERSLACK, 0);
-	/* The threads of a program that runs unmodified bring TLS and signals of their own along. */
-	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && !runtime.rt_guests && handoff_probe();
+	monitor.hands_over = !(wish && strcmp(wish, "off") == 0) && handoff_probe();
 	if (monitor.hands_over)
 		kport_bell = sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (kport_bell < 0)
@@ -407,8 +406,6 @@ int monitor_watch(void)
 	uint32_t no = 0;
 	int error;
 
-	if (runtime.rt_guests)
-		return -ENOTSUP;
 	if (!cas_acq_rel(&monitor.runs, &no, 1))
 		return 0;
 	error = start_thread();
@@ -423,7 +420,7 @@ void monitor_start(void)
 
 	if (!vcpu_kport(&runtime.rt_vcpus[0])->kp_ops->ring_bell)
 		monitor.hands_over = false;
-	if (runtime.rt_guests || !(monitor.hands_over || stall_is_watched() || limit_follows()))
+	if (!(monitor.hands_over || stall_is_watched() || limit_follows()))
 		return;
 	error = -monitor_watch();
 	if (error)

@@ -201,7 +201,7 @@ static bool report(struct lwp *lw, ell_time lasts)
 			(long long)(lasts / ELL_MSEC));
 	describe(lw, stall.begin + used, sizeof(stall.begin) - (size_t)used);
 	store_release(&lw->lw_report, STALL_WANTED); /* ORD stall-1: pairs with ORD stall-2 */
-	if (sys.pthread_kill(lw->lw_pthread, HANDOFF_SIGNAL) == 0) {
+	if (handoff_signal(lw)) {
 		while (load_acquire(&lw->lw_report) != STALL_NONE && ell_now() < until)
 			sys.nanosleep(&nap, NULL);
 	}

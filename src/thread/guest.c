@@ -16,6 +16,7 @@
 #include "mem/tls.h"
 #include "sched/current.h"
 #include "sched/deadline.h"
+#include "sched/inside.h"
 #include "sched/sanitizer.h"
 #include "sched/sched.h"
 #include "sched/vcpu.h"
@@ -28,11 +29,12 @@ _Static_assert(GUEST_ROOM + sizeof(struct thread) <= PAGE, "a guest's descriptor
 static struct slot_pool *pool;
 static const struct guest_above *above;
 
+/* Context: V, or T, inside. */
 static struct slot_cache *own_cache(void)
 {
 	struct lwp *lw = arch_lwp_or_null();
 
-	return lw ? lw->lw_vcpu->vc_slots : NULL;
+	return lw && lw->lw_vcpu ? lw->lw_vcpu->vc_slots : NULL;
 }
 
 static void gone(struct thread *th)
@@ -65,8 +67,11 @@ int guest_init(const struct guest_above *told)
 
 struct thread *guest_create(uintptr_t tls, void *top, void (*entry)(void *previous))
 {
-	struct thread *th = thread_take(pool, own_cache(), THREAD_GUEST);
+	struct thread *th;
 
+	inside_enter(arch_lwp());
+	th = thread_take(pool, own_cache(), THREAD_GUEST);
+	inside_leave(arch_lwp());
 	if (UNLIKELY(!th))
 		return NULL;
 	th->th_tls = tls;
