@@ -111,6 +111,8 @@ void entry_handler_ends(uint32_t before)
 	if (arch_lwp_or_null())
 		guest_lwp()->gl_selector = (uint8_t)(before >> 8);
 	entry_mode = before & 0xff;
+	if (entry_mode == ENTRY_PROGRAM && load_relaxed(&guest_self->gu_pending))
+		signals_kicked();
 }
 
 static int64_t pass(const struct entry_regs *g)

@@ -48,6 +48,7 @@
 #include "base/compiler.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "sched/interrupt.h"
 #include "sched/lwp.h"
 #include "sched/thread.h"
 #include "sched/vcpu.h"
@@ -262,6 +263,16 @@ static void send_to_lwp(struct guest *gu, int number)
 		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number)
 			queue_to(lw->lw_tid, n);
 	}
+}
+
+void route_interrupt(const struct guest *gu)
+{
+	const struct lwp *lw;
+
+	sys.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	lw = lwp_of(gu);
+	if (lw)
+		sys.tgkill(sys.getpid(), lw->lw_tid, interrupt_signal());
 }
 
 bool route_deliver(const struct guest *gu, int number)

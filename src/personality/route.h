@@ -17,6 +17,12 @@ struct action {
 	uint64_t mask;
 };
 
+/*
+ * GU, which has a signal pending, takes it even if it is in the program and makes no call: its LWP is kicked. Whether
+ * it was there is decided as for the router's signals. Context: T F.
+ */
+void route_interrupt(const struct guest *gu);
+
 /* What the program asks for becomes what the kernel is asked for, and back. Context: T. */
 void route_wrap(int number, struct action *action);
 void route_unwrap(int number, struct action *action);

@@ -7,8 +7,8 @@
  * the process find somebody who takes them if that thread would.
  *
  * A signal to a guest is noted, its wait is interrupted, and on its way back to the program it sends the signal to the
- * LWP that it is on: the kernel then builds the frame, on the right stack. So SIGCANCEL works, and pthread_kill(). One
- * that computes gets it at its next system call that is not simply passed.
+ * LWP that it is on: the kernel then builds the frame, on the right stack. So SIGCANCEL works, and pthread_kill(). The
+ * LWP of one that is in the program is kicked (sched/interrupt.c), and the handler of the kick does the same.
  *
  * SIGSETXID, by which the C library asks all threads to change their credentials, has no guest as its target: LWPs have
  * credentials, and the C library knows them and asks them, too.
@@ -131,6 +131,8 @@ static void redirect_return(int number)
 	if (RAW(SYS_rt_sigaction, number, NULL, &action, SET_SIZE) != 0)
 		return;
 	action.restorer = (void *)entry_restorer;
+	/* What comes to a thread in it may park, and then an alternate stack is not the LWP's any more. */
+	action.flags &= ~(uint64_t)SA_ONSTACK;
 	RAW(SYS_rt_sigaction, number, &action, NULL, SET_SIZE);
 }
 
@@ -192,6 +194,17 @@ void signals_deliver(void)
 		if (!route_deliver(gu, signal))
 			RAW(SYS_tgkill, process, lwp, signal);
 	}
+}
+
+void signals_kicked(void)
+{
+	const struct guest *gu = guest_self;
+
+	if (!gu->gu_thread || !deliverable(gu))
+		return;
+	/* The handler blocks all: those that are sent are to come before it returns. */
+	set_mask(gu->gu_mask);
+	signals_deliver();
 }
 
 void signals_return(const ucontext_t *frame)
@@ -347,6 +360,7 @@ void guest_helped_no_more(struct guest *gu, int64_t result)
 void guest_signal(struct guest *gu, int signal)
 {
 	park_ticket ticket;
+	bool runs;
 
 	__atomic_fetch_or(&gu->gu_pending, UINT64_C(1) << (signal - 1), __ATOMIC_SEQ_CST);
 	if (gu == guest_self)
@@ -355,6 +369,7 @@ void guest_signal(struct guest *gu, int signal)
 	lock_acquire(&gu->gu_lock);
 	if (gu->gu_helper)
 		forward_locked(gu);
+	runs = deliverable(gu) && !gu->gu_helper && !ticket && !gu->gu_message;
 	if (deliverable(gu)) {
 		if (gu->gu_helper)
 			stop_locked(gu);
@@ -365,6 +380,8 @@ void guest_signal(struct guest *gu, int signal)
 			ell_msg_revoke(gu->gu_message);
 	}
 	lock_release(&gu->gu_lock);
+	if (runs)
+		route_interrupt(gu);
 }
 
 /* Signal number, thread number; GROUP: whether it is one of this process, or 0 for any. */

@@ -19,6 +19,9 @@ void signals_settle(void);
 /* Signals that were sent to the calling guest are raised, in ENTRY_PROGRAM. Context: T. */
 void signals_deliver(void);
 
+/* The same in the handler of a kick, which has interrupted the program. Context: S. */
+void signals_kicked(void);
+
 /* A handler of the program's ends, and the mask becomes that of FRAME. */
 void signals_return(const ucontext_t *frame);
 

@@ -9,8 +9,8 @@
 enum handoff_state { HANDOFF_HOLDS, HANDOFF_ASKED, HANDOFF_AWAY };
 
 /*
- * What an LWP is kicked by: ignored by who does not handle it, and hardly used by anybody. A program that runs unmodified
- * may use it: then it is the library's own signal (sched/interrupt.h).
+ * What an LWP is kicked by: ignored by who does not handle it, and hardly used by anybody. A program that runs
+ * unmodified may use it: then it is the library's own signal (sched/interrupt.h).
  */
 #define HANDOFF_SIGNAL SIGURG
 
