@@ -11,7 +11,7 @@
 #include "sys/sys.h"
 
 struct kport_above kport_above;
-int kport_bell = -1;
+int kport_bell = -1, kport_away = -1;
 bool kport_is_mute;
 bool kport_able[ELL_OP_COUNT];
 

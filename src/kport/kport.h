@@ -79,7 +79,7 @@ struct kport_ops {
 	 * For an LWP that is away (sched/handoff.c); NULL where there is no such thing. The caller sees to it that the
 	 * LWP does not use its kernel port meanwhile.
 	 *
-	 * Ring kport_bell when something finishes here, or do not. Context: V F.
+	 * Ring kport_bell, or be heard by kport_away, when something finishes here, or do not. Context: V F.
 	 */
 	void (*ring_bell)(struct kport *kp, bool on);
 
@@ -128,6 +128,9 @@ extern struct kport_above kport_above;
 
 /* An eventfd that kernel ports write to when they are told (ring_bell), or -1. Made before the first of them. */
 extern int kport_bell;
+
+/* An epoll instance in which those of LWPs that are away are, or -1: the other way in which something rings. */
+extern int kport_away;
 
 /* Some kernel port cannot: who listens has to look now and then. */
 extern bool kport_is_mute;

@@ -24,7 +24,7 @@
  * Either sees the other (ORD monitor-1, monitor-2). A process that becomes idle and busy all the time does not pay for
  * that each time, for the monitor sleeps only after SLICE_NS without work.
  *
- * It sleeps on an eventfd, its bell. The kernel ports of LWPs that are away ring it, too.
+ * It sleeps on an eventfd, its bell. The kernel ports of LWPs that are away ring it, too, or are heard by kport_away.
  *
  * A thread may say that it will block (ell_blocking_enter()). Then it gives its vCPU away itself; where that was not
  * possible, or it has got another one since, the vCPU is taken at once.
@@ -129,7 +129,9 @@ void monitor_unprepare(void)
 {
 	if (kport_bell >= 0)
 		sys.close(kport_bell);
-	kport_bell = -1;
+	if (kport_away >= 0)
+		sys.close(kport_away);
+	kport_bell = kport_away = -1;
 }
 
 void monitor_forked(void)
@@ -314,7 +316,7 @@ static void set_slack(int timeout_us)
 /* Sleeps until TIMEOUT has passed, or somebody rings. */
 static void sleep_for(int timeout_us)
 {
-	struct pollfd bell = {.fd = kport_bell, .events = POLLIN};
+	struct pollfd bells[] = {{.fd = kport_bell, .events = POLLIN}, {.fd = kport_away, .events = POLLIN}};
 	const struct timespec ts = {.tv_nsec = timeout_us * 1000L};
 	uint64_t rings;
 
@@ -322,7 +324,7 @@ static void sleep_for(int timeout_us)
 	if (timeout_us >= 0 && timeout_us < 1000) {
 		sys.nanosleep(&ts, NULL);
 		sys.read(kport_bell, &rings, sizeof(rings));
-	} else if (sys.poll(&bell, 1, timeout_us < 0 ? -1 : timeout_us / 1000) > 0) {
+	} else if (sys.poll(bells, 2, timeout_us < 0 ? -1 : timeout_us / 1000) > 0) {
 		sys.read(kport_bell, &rings, sizeof(rings));
 	}
 }

@@ -2,9 +2,12 @@
 /*
  * poller.c - make and end a kernel port on epoll, and find out what the kernel has
  *
- * Each LWP has an epoll instance, and an eventfd in it that nobody reads: each write is an edge.
+ * Each LWP has an epoll instance, and an eventfd in it that nobody reads: each write is an edge. While an LWP is away
+ * its instance is in another one, kport_away, on which the monitor sleeps: any kernel thread may ask an epoll instance,
+ * so nobody is disturbed for that.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +126,25 @@ static void forked(struct kport *kp, struct ell_msg **orphans)
 	pl->pl_busy = pl->pl_fresh = false;
 }
 
+static void ring_bell(struct kport *kp, bool on)
+{
+	const struct poller *pl = poller_of(kp);
+	struct epoll_event event = {.events = EPOLLIN};
+
+	/* It fails if it was so before, and where memory or watches are short: then the monitor looks now and then. */
+	if (sys.epoll_ctl(kport_away, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, pl->pl_epoll, &event) != 0 && on &&
+	    errno != EEXIST)
+		store_relaxed(&kport_is_mute, true);
+}
+
+static bool has_news(const struct kport *kp)
+{
+	const struct poller *pl = CONTAINER_OF(kp, const struct poller, pl_kport);
+	struct pollfd pfd = {.fd = pl->pl_epoll, .events = POLLIN};
+
+	return load_relaxed(&pl->pl_sent.first) || sys.poll(&pfd, 1, 0) > 0;
+}
+
 static const struct kport_ops poller_ops = {
 	.name = "poll",
 	.send = round_send,
@@ -135,6 +157,10 @@ static const struct kport_ops poller_ops = {
 	.is_behind = round_is_behind,
 	.forked = forked,
 	.destroy = destroy,
+	.ring_bell = ring_bell,
+	.has_news = has_news,
+	.prepare = round_prepare,
+	.reap = round_flush,
 };
 
 /* Descriptors of higher numbers are for helpers. Pages are touched as numbers are used. */
@@ -186,7 +212,9 @@ static struct kport *create(int *error)
 	memset(pl, 0, sizeof(*pl));
 	pl->pl_kport.kp_ops = &poller_ops;
 	pl->pl_epoll = pl->pl_eventfd = -1;
-	if (!set_up(pl) || !reserve(pl)) {
+	if (kport_bell >= 0 && kport_away < 0)
+		kport_away = sys.epoll_create1(EPOLL_CLOEXEC);
+	if ((kport_bell >= 0 && kport_away < 0) || !set_up(pl) || !reserve(pl)) {
 		*error = -errno;
 		destroy(&pl->pl_kport);
 		return NULL;

@@ -136,5 +136,6 @@ void round_send(struct kport *kp, struct ell_msg *m);
 void round_cancel(struct kport *kp, struct ell_msg *m);
 void round_flush(struct kport *kp);
 void round_sleep(struct kport *kp, ell_time until);
+bool round_prepare(struct kport *kp, bool revoke);
 
 #endif

@@ -138,6 +138,14 @@ void round_flush(struct kport *kp)
 	pl->pl_busy = false;
 }
 
+bool round_prepare(struct kport *kp, bool revoke)
+{
+	kport_collect(kp);
+	if (revoke)
+		kport_revoke_all(kp);
+	return false;
+}
+
 void round_sleep(struct kport *kp, ell_time until)
 {
 	struct poller *pl = poller_of(kp);
