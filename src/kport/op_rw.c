@@ -92,28 +92,28 @@ int op_read_check(const struct ell_msg *m)
 {
 	int error = op_check_buffer(m->ms_fd, m->ms_addr, m->ms_len);
 
-	return error ? error : check_offset(m, preadv);
+	return error ? error : check_offset(m, sys.preadv);
 }
 
 int op_write_check(const struct ell_msg *m)
 {
 	int error = op_check_buffer(m->ms_fd, m->ms_addr, m->ms_len);
 
-	return error ? error : check_offset(m, pwritev);
+	return error ? error : check_offset(m, sys.pwritev);
 }
 
 int op_readv_check(const struct ell_msg *m)
 {
 	int error = op_check_vectors(m->ms_fd, m->ms_addr, m->ms_len);
 
-	return error ? error : check_offset(m, preadv);
+	return error ? error : check_offset(m, sys.preadv);
 }
 
 int op_writev_check(const struct ell_msg *m)
 {
 	int error = op_check_vectors(m->ms_fd, m->ms_addr, m->ms_len);
 
-	return error ? error : check_offset(m, pwritev);
+	return error ? error : check_offset(m, sys.pwritev);
 }
 
 void op_read_prep(struct io_uring_sqe *sqe, struct ell_msg *m)
