@@ -20,7 +20,7 @@
  *
  * Then each message that was out is replied to, once: what is in the list of a kernel port, in its backlog, posted to
  * it, with helpers, or on a wheel is brought into one chain first, since a reply may run an upcall that sends. Nothing
- * of short class is out: that ended before the copy.
+ * of short class is out: that ended before the copy, but for what a foreign thread has posted in the last moment.
  *
  * If a foreign kernel thread forks there is no LWP in the child. The runtime is then as before its start, and can be
  * started. What the parent's vCPUs and LWPs were described by stays, for other memory points there.

@@ -350,9 +350,9 @@ static int child_main(void *unused)
 
 const struct scenario calls[] = {
 	{.name = "pipe", .main_fn = pipe_main, .faults = FAULTS_CALLS},
-	{.name = "echo", .main_fn = echo_main, .faults = FAULTS_CALLS, .no_helpers = true},
-	{.name = "reset", .main_fn = reset_main, .faults = FAULTS_HARD, .no_helpers = true},
+	{.name = "echo", .main_fn = echo_main, .faults = FAULTS_CALLS},
+	{.name = "reset", .main_fn = reset_main, .faults = FAULTS_HARD},
 	{.name = "file", .main_fn = file_main, .faults = FAULTS_HARD},
-	{.name = "child", .main_fn = child_main, .faults = FAULTS_CALLS, .no_helpers = true},
+	{.name = "child", .main_fn = child_main, .faults = FAULTS_CALLS},
 	{.name = NULL},
 };

@@ -340,7 +340,7 @@ static int httpd_reset_main(void *unused)
 }
 
 const struct scenario httpd[] = {
-	{.name = "httpd", .main_fn = httpd_main, .faults = FAULTS_CALLS, .no_helpers = true},
-	{.name = "httpd_reset", .main_fn = httpd_reset_main, .faults = FAULTS_HARD, .no_helpers = true},
+	{.name = "httpd", .main_fn = httpd_main, .faults = FAULTS_CALLS},
+	{.name = "httpd_reset", .main_fn = httpd_reset_main, .faults = FAULTS_HARD},
 	{.name = NULL},
 };

@@ -380,7 +380,7 @@ static int foreign_timer_main(void *unused)
 
 const struct scenario messages[] = {
 	{.name = "revoke", .main_fn = revoke_main, .faults = FAULTS_CALLS},
-	{.name = "again", .main_fn = again_main, .no_helpers = true},
+	{.name = "again", .main_fn = again_main},
 	{.name = "moved", .main_fn = moved_main, .vcpus = 2},
 	{.name = "ports", .main_fn = ports_main},
 	{.name = "upcall", .main_fn = upcall_main},

@@ -28,7 +28,7 @@
 enum { JOBS_MAX = 64, SECONDS_MAX = 120, SECONDS_QUIET = 10, VCPUS_MOST = 4 };
 
 static const struct scenario *const lists[] = {
-	locks, messages, threads, calls,
+	locks, messages, threads, calls, life,
 #ifdef WITH_HTTPD
 	httpd,
 #endif
@@ -160,6 +160,29 @@ static void check_queues(void)
 	}
 }
 
+static const struct scenario *scenario;
+
+void run_over(void)
+{
+	__atomic_fetch_add(&shared->steps, world_steps(), __ATOMIC_RELAXED);
+	_exit(0);
+}
+
+/* The library's own function has run before this one, which was registered before the runtime started. */
+static void at_exit(void)
+{
+	if (scenario->exits)
+		sim_exit();
+	if (scenario->after)
+		scenario->after();
+	if (!scenario->exits) {
+		world_settle();
+		check_queues();
+		sim_end();
+	}
+	run_over();
+}
+
 static void run_here(const struct scenario *sc, uint64_t seed)
 {
 	char text[16];
@@ -177,15 +200,13 @@ static void run_here(const struct scenario *sc, uint64_t seed)
 	setenv("ELLULA_VCPUS", text, 1);
 	if (world_random(8) == 0)
 		setenv("ELLULA_MIGRATE", "1", 1);
-	if (world_random(8) == 0 && !sc->no_helpers)
+	if (world_random(8) == 0)
 		setenv("ELLULA_UNPROBE", "all", 1);
 	world_report_more = report_threads;
+	scenario = sc;
+	CHECK(atexit(at_exit) == 0);
 	CHECK(ell_run(sc->main_fn, NULL) == 0);
-	world_settle();
-	check_queues();
-	sim_end();
-	__atomic_fetch_add(&shared->steps, world_steps(), __ATOMIC_RELAXED);
-	_exit(0);
+	exit(0);
 }
 
 static bool is_failure(int status)

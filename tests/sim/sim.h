@@ -18,11 +18,12 @@ struct scenario {
 	const char *name;
 	int (*main_fn)(void *arg); /* of ell_run() */
 	enum sim_faults faults;
-	unsigned vcpus;	 /* at least; the seed chooses up to 4 */
-	bool no_helpers; /* waits for what never comes: only the kernel can be told to stop that */
+	unsigned vcpus;	     /* at least; the seed chooses up to 4 */
+	void (*after)(void); /* what is to be true when the process ends */
+	bool exits;	     /* by exit(3), with whatever is still out */
 };
 
-extern const struct scenario locks[], messages[], threads[], calls[], httpd[];
+extern const struct scenario locks[], messages[], threads[], calls[], life[], httpd[];
 
 /* The scenario is wrong here. */
 #define CHECK(cond)                                                                                                    \
@@ -30,6 +31,9 @@ extern const struct scenario locks[], messages[], threads[], calls[], httpd[];
 		if (!(cond))                                                                                           \
 			world_fail("%s:%d: not so: %s", __FILE__, __LINE__, #cond);                                    \
 	} while (0)
+
+/* The process is another program by now: the run is over, and went well. */
+void run_over(void) __attribute__((noreturn));
 
 /* A number from LOW to HIGH, by the seed. */
 unsigned any(unsigned low, unsigned high);

@@ -164,14 +164,17 @@ static struct begin *begin_with(struct begin values)
 
 static int sim_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*main_fn)(void *), void *arg)
 {
+	/* The C library is told to detach it, and finds room for what it knows of a thread. */
+	static char nobody[8192] __attribute__((aligned(64)));
 	static unsigned count;
 	char name[24];
 
 	(void)attr;
 	world_enter();
 	snprintf(name, sizeof(name), "lwp %u", ++count);
-	*thread = (pthread_t)(uintptr_t)world_spawn(name, ACTOR_THREAD, world_now(), thread_begins,
-						    begin_with((struct begin){.main = main_fn, .arg = arg}));
+	world_spawn(name, ACTOR_THREAD, world_now(), thread_begins,
+		    begin_with((struct begin){.main = main_fn, .arg = arg}));
+	*thread = (pthread_t)(uintptr_t)nobody;
 	return 0;
 }
 
@@ -179,6 +182,36 @@ void sim_foreign(const char *name, void (*fn)(void *arg), void *arg)
 {
 	world_spawn(name, ACTOR_THREAD, world_now(), thread_begins,
 		    begin_with((struct begin){.foreign = fn, .arg = arg}));
+}
+
+/* Kernel threads have ids like those of processes, and these change by a fork. */
+enum { FIRST_ID = 100000 };
+
+static pid_t pid = FIRST_ID;
+
+static pid_t sim_getpid(void)
+{
+	return pid;
+}
+
+static pid_t sim_gettid(void)
+{
+	return FIRST_ID + (pid_t)world_number();
+}
+
+void calls_forked(void)
+{
+	pid++;
+}
+
+/* What the signal is for is in memory: there is nothing more to it than that a wait ends. */
+static int sim_tgkill(pid_t process, pid_t thread, int number)
+{
+	(void)process;
+	(void)number;
+	world_enter();
+	world_signal((unsigned)(thread - FIRST_ID));
+	return 0;
 }
 
 /* The C library's answer would be about the one real thread. */
@@ -213,6 +246,9 @@ void calls_begin(void)
 	sys.sched_yield = sim_sched_yield;
 	sys.pause = sim_pause;
 	sys.futex = sim_futex;
+	sys.getpid = sim_getpid;
+	sys.gettid = sim_gettid;
+	sys.tgkill = sim_tgkill;
 	sys.pthread_create = sim_pthread_create;
 	sys.pthread_mutex_lock = sim_mutex_lock;
 	sys.pthread_mutex_unlock = sim_mutex_unlock;

@@ -314,10 +314,14 @@ static ssize_t node_read(const struct node *node, const struct iovec *iov, int c
 {
 	size_t n = length_of(iov, count);
 
-	if (world_fault(again))
-		return fail(EINTR);
 	if (off < 0)
 		return fail(EINVAL);
+	if (n == 0)
+		return 0;
+	while (node->no_hangs)
+		world_wait(node, ELL_FOREVER);
+	if (world_fault(again))
+		return fail(EINTR);
 	if ((size_t)off >= node->no_size)
 		return 0;
 	n = shorten(n < node->no_size - (size_t)off ? n : node->no_size - (size_t)off);
@@ -345,12 +349,14 @@ static ssize_t node_write(struct node *node, const struct iovec *iov, int count,
 {
 	size_t n = length_of(iov, count);
 
+	if (off < 0)
+		return fail(EINVAL);
+	if (n == 0)
+		return 0;
 	if (world_fault(full))
 		return fail(ENOSPC);
 	if (world_fault(again))
 		return fail(EINTR);
-	if (off < 0)
-		return fail(EINVAL);
 	n = shorten(n);
 	if ((size_t)off + n > node->no_size && node_resize(node, (size_t)off + n) < 0)
 		return -1;
@@ -800,6 +806,12 @@ void sim_file_make(const char *path, const void *bytes, size_t size)
 	memcpy(node->no_bytes, bytes, size);
 }
 
+void sim_file_hang(const char *path)
+{
+	sim_file_make(path, "", 0);
+	node_find(path)->no_hangs = true;
+}
+
 #define P(x) ((void *)(x))
 
 static int64_t call_by_number(long nr, long a, long b, long c, long d)
@@ -852,11 +864,13 @@ static int64_t call_by_number(long nr, long a, long b, long c, long d)
 
 static int64_t sim_interruptible(const uint32_t *ended, long nr, long a, long b, long c, long d, long e, long f)
 {
-	int64_t result = call_by_number(nr, a, b, c, d);
+	int64_t result;
 
-	(void)ended;
 	(void)e;
 	(void)f;
+	world_stop_by(ended);
+	result = call_by_number(nr, a, b, c, d);
+	world_stop_by(NULL);
 	if (result >= 0)
 		return result;
 	return errno == EINTR && job_is_cancelled(job_self()) ? -ECANCELED : -errno;

@@ -29,6 +29,7 @@ struct node {
 	char no_path[64];
 	bool no_directory;
 	bool no_unlinked;
+	bool no_hangs; /* who reads it does not come back */
 	unsigned no_refs;
 	size_t no_size;
 	char *no_bytes;

@@ -133,11 +133,11 @@ int job_wait(const void *on, ell_time until)
 {
 	const struct job *job = job_self();
 
-	if (job_is_cancelled(job))
+	if (job_is_cancelled(job) || world_is_stopped())
 		return -EINTR;
 	if (!world_wait(on, until))
 		return -ETIMEDOUT;
-	return job_is_cancelled(job) ? -EINTR : 0;
+	return job_is_cancelled(job) || world_is_stopped() ? -EINTR : 0;
 }
 
 static void queue_add(struct queue *q, struct completion *c)
@@ -446,6 +446,32 @@ static bool sim_is_behind(const struct kport *kp)
 	return rg->rg_first || rg->rg_cancels;
 }
 
+static void queue_drop(struct queue *q)
+{
+	struct completion *c;
+
+	while ((c = queue_take(q)) != NULL)
+		free(c);
+}
+
+/* The kernel works for the parent, and the child's memory is not the parent's. */
+static void sim_forked(struct kport *kp, struct ell_msg **orphans)
+{
+	struct ring *rg = ring_of(kp);
+
+	kport_orphans(orphans, kp->kp_long);
+	kport_orphans(orphans, rg->rg_first);
+	while (rg->rg_cancels) {
+		struct cancel *c = rg->rg_cancels;
+
+		rg->rg_cancels = c->next;
+		free(c);
+	}
+	queue_drop(&rg->rg_cq);
+	queue_drop(&rg->rg_overflow);
+	*rg = (struct ring){.rg_kport = rg->rg_kport};
+}
+
 static void sim_destroy(struct kport *kp)
 {
 	free(ring_of(kp));
@@ -460,6 +486,7 @@ static const struct kport_ops sim_ops = {
 	.wake = sim_wake,
 	.next = sim_next,
 	.is_behind = sim_is_behind,
+	.forked = sim_forked,
 	.destroy = sim_destroy,
 };
 
@@ -490,6 +517,35 @@ void sim_begin(uint64_t seed, const char *salt)
 	calls_begin();
 	files_begin();
 	kport_brought = &sim_backend;
+}
+
+static void forget_jobs(void)
+{
+	while (jobs) {
+		world_forget(jobs->jb_actor);
+		job_free(jobs);
+	}
+}
+
+bool sim_fork(void)
+{
+	bool is_child;
+
+	world_enter();
+	is_child = world_random(2);
+	world_note("this is the %s from now on", is_child ? "child" : "parent");
+	if (is_child) {
+		calls_forked();
+		forget_jobs();
+		world_forget_threads();
+	}
+	return is_child;
+}
+
+void sim_exit(void)
+{
+	forget_jobs();
+	world_forget_threads();
 }
 
 void sim_end(void)

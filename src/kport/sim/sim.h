@@ -19,12 +19,26 @@ void sim_begin(uint64_t seed, const char *salt);
 /* Aborts if the kernel still has messages or open descriptors of the program's. */
 void sim_end(void);
 
+/*
+ * The kernel's part of fork(2): the seed chooses whether the run goes on as the parent, which notices nothing, or as
+ * the child (true): the caller is its only kernel thread, and the kernel works on none of its messages. What
+ * descriptors name is the parent's, too, which does nothing more with it.
+ */
+bool sim_fork(void);
+
+/* The process is dying: the caller is the last of its kernel threads, and the kernel gives up all messages. */
+void sim_exit(void);
+
 /* A kernel thread of the program's own, FN(ARG). Context: T F. */
 void sim_foreign(const char *name, void (*fn)(void *arg), void *arg);
 
-/* A child process with PID, which ends at the time END with STATUS. A file with BYTES; NULL: a directory. */
+/*
+ * A child process with PID, which ends at the time END with STATUS. A file with BYTES; NULL: a directory. A file whose
+ * disk does not answer: who reads it waits for ever, whatever is asked of it.
+ */
 void sim_process(int pid, ell_time end, int status);
 void sim_file_make(const char *path, const void *bytes, size_t size);
+void sim_file_hang(const char *path);
 
 /* port.c: the message that the kernel works on, in an actor of its own. */
 struct job;
@@ -41,13 +55,14 @@ bool job_is_cancelled(const struct job *job);
  */
 void job_touches(void);
 
-/* As world_wait(), and a cancel ends it too: 0, -EINTR, or -ETIMEDOUT. */
+/* As world_wait(), and a cancel ends it too, or a signal to a helper: 0, -EINTR, or -ETIMEDOUT. */
 int job_wait(const void *on, ell_time until);
 
 /* files.c and calls.c: hooks the entries of the table of system calls. */
 void files_begin(void);
 unsigned files_open(void);
 void calls_begin(void);
+void calls_forked(void);
 
 /* A watch holds the file of a descriptor that is closed. */
 struct sim_file;

@@ -63,13 +63,14 @@ struct actor {
 	enum actor_kind ac_kind;
 	enum state ac_state;
 	bool ac_woken;
-	const void *ac_on;     /* WAITS: for what */
-	ell_time ac_until;     /* WAITS: or until when */
-	uint64_t ac_order;     /* WAITS: who came first */
-	int64_t ac_rank;       /* the higher, the sooner */
-	uint64_t ac_away;      /* frozen until this step */
-	uint64_t ac_since;     /* READY: since this step */
-	void (*ac_fn)(void *); /* what it does */
+	const void *ac_on;	 /* WAITS: for what */
+	ell_time ac_until;	 /* WAITS: or until when */
+	uint64_t ac_order;	 /* WAITS: who came first */
+	const uint32_t *ac_stop; /* not 0: it is not to wait any more */
+	int64_t ac_rank;	 /* the higher, the sooner */
+	uint64_t ac_away;	 /* frozen until this step */
+	uint64_t ac_since;	 /* READY: since this step */
+	void (*ac_fn)(void *);	 /* what it does */
 	void *ac_arg;
 	void *ac_stack; /* of its own */
 	const char *ac_file;
@@ -571,6 +572,29 @@ void world_interrupt(struct actor *ac)
 		make_ready(ac, true);
 }
 
+void world_stop_by(const uint32_t *word)
+{
+	world.current->ac_stop = word;
+}
+
+bool world_is_stopped(void)
+{
+	return world.current->ac_stop && *world.current->ac_stop;
+}
+
+unsigned world_number(void)
+{
+	return world.current->ac_number;
+}
+
+void world_signal(unsigned number)
+{
+	for (unsigned i = 0; i < world.count; i++) {
+		if (world.list[i]->ac_number == number)
+			world_interrupt(world.list[i]);
+	}
+}
+
 void world_settle(void)
 {
 	ell_time end = world.now + 1000 * ELL_SEC;
@@ -593,6 +617,32 @@ static void actor_add(struct actor *ac)
 	world.list[world.count++] = ac;
 }
 
+/* The memory of AC stays: its stack may have what others look at. */
+void world_forget(struct actor *ac)
+{
+	ac->ac_state = GONE;
+	for (unsigned i = 0; i < world.count; i++) {
+		if (world.list[i] == ac) {
+			memmove(&world.list[i], &world.list[i + 1], (world.count - i - 1) * sizeof(ac));
+			world.count--;
+			return;
+		}
+	}
+}
+
+void world_forget_threads(void)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < world.count; i++) {
+		struct actor *ac = world.list[i];
+
+		if (ac == world.current || ac->ac_kind == ACTOR_KERNEL)
+			world.list[kept++] = ac;
+	}
+	world.count = kept;
+}
+
 static void actor_main(void *unused)
 {
 	struct actor *ac = world.current;
@@ -601,14 +651,7 @@ static void actor_main(void *unused)
 	arrive();
 	ac->ac_fn(ac->ac_arg);
 	store_all(ac);
-	ac->ac_state = GONE;
-	for (unsigned i = 0; i < world.count; i++) {
-		if (world.list[i] == ac) {
-			memmove(&world.list[i], &world.list[i + 1], (world.count - i - 1) * sizeof(ac));
-			world.count--;
-			break;
-		}
-	}
+	world_forget(ac);
 	/* Its memory is in use until somebody else runs. */
 	world.ended = ac;
 	turn(true);

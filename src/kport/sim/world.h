@@ -61,6 +61,21 @@ void world_settle(void);
 /* AC, if it sleeps, wakes up whatever it waits for. */
 void world_interrupt(struct actor *ac);
 
+/*
+ * Signals, as far as calls that wait know of them: a call of the caller's is to end when *WORD is not 0, if a signal
+ * comes. Each actor has a number, by which others send it one.
+ */
+void world_stop_by(const uint32_t *word);
+bool world_is_stopped(void);
+unsigned world_number(void);
+void world_signal(unsigned number);
+
+/* The process has become two, and this is the child, or it has ended: of its kernel threads only the caller is left. */
+void world_forget_threads(void);
+
+/* AC, an actor of the kernel's that is not the caller, is no more. */
+void world_forget(struct actor *ac);
+
 /* The caller has nothing better to do: somebody else goes on. */
 void world_yield(void);
 
