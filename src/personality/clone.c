@@ -13,11 +13,7 @@
  *
  * Numbers: 1 << 29, five bits that change with each use of a descriptor, and its index, which finds it again.
  *
- * Children: a process that has no runtime yet has children that can have their own, with the same handlers; all they
- * need is dispatch. A child of one that has is alone among what its threads have left, and cannot start the runtime
- * again: its calls pass for good, and threads that it makes are kernel threads. vfork() is fork() whose parent waits,
- * because the child of the real one would run on the stack that our own frames lie on. A child that shares our memory
- * on a stack of its own (posix_spawn()) finds ENTRY_US in the thread-local storage that it shares with the caller.
+ * Not here: children (process.c).
  */
 #include "personality/clone.h"
 
@@ -26,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
@@ -35,6 +32,7 @@
 #include "personality/calls.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/process.h"
 #include "personality/rewrite.h"
 #include "personality/robust.h"
 #include "personality/route.h"
@@ -46,16 +44,7 @@
 #include "sched/sched.h"
 #include "thread/guest.h"
 
-enum { RED_ZONE = 128, TID_USES = 31 };
-
-/* What clone() and clone3() are asked for. */
-struct wish {
-	uint64_t flags;
-	uint64_t stack; /* its high end; 0: the caller's */
-	uint64_t tls;
-	uint32_t *parent_tid;
-	uint32_t *child_tid;
-};
+enum { TID_USES = 31 };
 
 static bool started;
 
@@ -121,6 +110,29 @@ static bool start(void)
 	return true;
 }
 
+bool clone_has_begun(void)
+{
+	return started;
+}
+
+void clone_forked(const struct clone_wish *w)
+{
+	const struct guest *gu = guest_self;
+
+	if (gu->gu_name[0])
+		RAW(SYS_prctl, PR_SET_NAME, gu->gu_name);
+	guest_main = (struct guest){
+		.gu_clear_tid = w->flags & CLONE_CHILD_CLEARTID ? w->child_tid : NULL,
+		.gu_mask = gu->gu_mask,
+		.gu_alternate = gu->gu_alternate,
+		.gu_errno = gu->gu_errno,
+	};
+	guest_self = &guest_main;
+	started = false;
+	living = 1;
+	guest_crowd = 0;
+}
+
 struct guest *guest_find(int tid)
 {
 	struct thread *th;
@@ -150,9 +162,37 @@ static void begin(void *previous)
 	entry_resume(gu->gu_regs);
 }
 
-static int64_t make_guest(const struct entry_regs *g, const struct wish *w)
+void clone_read(const struct entry_regs *g, struct clone_wish *w)
 {
-	struct entry_regs *regs = (struct entry_regs *)((w->stack - RED_ZONE) & ~UINT64_C(15)) - 1;
+	const struct clone_args *args = (const struct clone_args *)g->rdi;
+
+	switch (g->rax) {
+	case SYS_clone3:
+		*w = (struct clone_wish){.flags = args->flags,
+					 .stack = args->stack ? args->stack + args->stack_size : 0,
+					 .tls = args->tls,
+					 .parent_tid = (uint32_t *)args->parent_tid,
+					 .child_tid = (uint32_t *)args->child_tid};
+		break;
+	case SYS_clone:
+		*w = (struct clone_wish){.flags = g->rdi,
+					 .stack = g->rsi,
+					 .tls = g->r8,
+					 .parent_tid = (uint32_t *)g->rdx,
+					 .child_tid = (uint32_t *)g->r10};
+		break;
+	case SYS_vfork:
+		*w = (struct clone_wish){.flags = CLONE_VFORK | CLONE_VM | SIGCHLD};
+		break;
+	default:
+		*w = (struct clone_wish){.flags = SIGCHLD};
+		break;
+	}
+}
+
+static int64_t make_guest(const struct entry_regs *g, const struct clone_wish *w)
+{
+	struct entry_regs *regs = (struct entry_regs *)((w->stack - CLONE_RED_ZONE) & ~UINT64_C(15)) - 1;
 	struct thread *th;
 	struct guest *gu;
 	int32_t tid;
@@ -187,85 +227,22 @@ static int64_t make_guest(const struct entry_regs *g, const struct wish *w)
 	return tid;
 }
 
-static void read_wish(const struct entry_regs *g, struct wish *w)
-{
-	const struct clone_args *args = (const struct clone_args *)g->rdi;
-
-	switch (g->rax) {
-	case SYS_clone3:
-		*w = (struct wish){.flags = args->flags,
-				   .stack = args->stack ? args->stack + args->stack_size : 0,
-				   .tls = args->tls,
-				   .parent_tid = (uint32_t *)args->parent_tid,
-				   .child_tid = (uint32_t *)args->child_tid};
-		break;
-	case SYS_clone:
-		*w = (struct wish){.flags = g->rdi,
-				   .stack = g->rsi,
-				   .tls = g->r8,
-				   .parent_tid = (uint32_t *)g->rdx,
-				   .child_tid = (uint32_t *)g->r10};
-		break;
-	case SYS_vfork:
-		*w = (struct wish){.flags = CLONE_VFORK | CLONE_VM | SIGCHLD};
-		break;
-	default:
-		*w = (struct wish){.flags = SIGCHLD};
-		break;
-	}
-}
-
-/* A process, or a kernel thread, that begins on a stack of its own. */
-static int64_t plain_on(const struct entry_regs *g, uint64_t stack)
-{
-	struct entry_regs *child = (struct entry_regs *)((stack - RED_ZONE) & ~UINT64_C(15)) - 1;
-
-	*child = *g;
-	child->rax = 0;
-	child->rsp = stack;
-	return entry_clone(g, child);
-}
-
-int64_t clone_plain(const struct entry_regs *g)
-{
-	struct wish w;
-
-	read_wish(g, &w);
-	if (w.stack)
-		return plain_on(g, w.stack);
-	if (g->rax == SYS_vfork)
-		return RAW(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0, 0);
-	return RAW((long)g->rax, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
-}
-
-static int64_t make_process(const struct entry_regs *g, const struct wish *w)
-{
-	int64_t pid = clone_plain(g);
-
-	if (pid != 0 || w->stack)
-		return pid;
-	/* The child. */
-	if (started || entry_arm(0) != 0)
-		entry_end();
-	return 0;
-}
-
 int64_t clone_call(struct entry_regs *g)
 {
-	struct wish w;
+	struct clone_wish w;
 
-	read_wish(g, &w);
+	clone_read(g, &w);
 	if (!(w.flags & CLONE_VM) || (w.flags & CLONE_VFORK))
-		return make_process(g, &w);
+		return process_make(g, &w);
 	if (!(w.flags & CLONE_THREAD)) {
 		/* It would share its thread-local storage with us, and run beside us. */
-		return w.flags & CLONE_SETTLS ? clone_plain(g) : refuse("a process that shares this one's memory");
+		return w.flags & CLONE_SETTLS ? process_plain(g) : refuse("a process that shares this one's memory");
 	}
 	if (!w.stack || !(w.flags & CLONE_SETTLS))
 		return refuse("a thread without stack or thread pointer of its own");
 	if (!start()) {
 		entry_end();
-		return clone_plain(g);
+		return process_plain(g);
 	}
 	return make_guest(g, &w);
 }

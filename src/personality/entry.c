@@ -28,9 +28,9 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/panic.h"
-#include "personality/clone.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/process.h"
 #include "personality/rewrite.h"
 #include "personality/signals.h"
 #include "personality/stats.h"
@@ -126,7 +126,7 @@ static void handle_ours(struct entry_regs *g)
 	uint64_t nr = g->rax;
 
 	if (table_is_clone(nr))
-		g->rax = (uint64_t)clone_plain(g);
+		g->rax = (uint64_t)process_plain(g);
 	else
 		g->rax = (uint64_t)pass(g);
 	if (nr == SYS_futex)
@@ -244,6 +244,8 @@ static void find_vector_way(void)
 
 int entry_arm(unsigned lwp)
 {
+	/* In a child there was another one. */
+	lwps[lwp] = (struct guest_lwp){0};
 	return (int)RAW(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, DISPATCH_ON, entry_region_begin,
 			entry_region_end - entry_region_begin, &lwps[lwp].gl_selector);
 }

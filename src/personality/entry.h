@@ -99,7 +99,7 @@ int entry_arm(unsigned lwp);
 /* The first thing that happens: the calling kernel thread is the process's only one. 0 or -errno. */
 int entry_begin(void);
 
-/* Nothing is handled any more: a child of fork() that cannot have the runtime. Context: K. */
+/* Nothing is handled any more: a child that goes on natively. Context: K. */
 void entry_end(void);
 bool entry_ended(void);
 

@@ -112,6 +112,16 @@ int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits)
 	return n;
 }
 
+void futex_forked(void)
+{
+	for (struct futex_bucket *b = futex_buckets; b < futex_buckets + FUTEX_BUCKETS; b++) {
+		/* Pages that nobody has written to are to stay so. */
+		if (b->fb_lock || b->fb_kernel || b->fb_first)
+			*b = (struct futex_bucket){0};
+	}
+	futex_pi_forked();
+}
+
 /* Takes W out, if nobody has: true. It may have been moved meanwhile. */
 static bool withdraw(struct futex_waiter *w)
 {

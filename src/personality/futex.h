@@ -89,6 +89,10 @@ int64_t futex_call(struct entry_regs *g);
 /* Those of its commands that are about locks which inherit priority. Context: T. Parks. */
 int64_t futex_pi(const struct entry_regs *g);
 
+/* In a child: nobody waits for anything. Context: K. */
+void futex_forked(void);
+void futex_pi_forked(void);
+
 /* Up to MOST waiters for the word at ADDRESS go on: how many. Context: any but S. Locks: a bucket's. */
 int64_t futex_wake(uint64_t address, uint64_t most, uint32_t bits);
 

@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/atomic.h"
@@ -157,6 +158,11 @@ static int64_t unlock(uint32_t *word)
 	}
 	lock_release(&b->lock);
 	return 0;
+}
+
+void futex_pi_forked(void)
+{
+	memset(buckets, 0, sizeof(buckets));
 }
 
 int64_t futex_pi(const struct entry_regs *g)

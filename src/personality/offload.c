@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/atomic.h"
@@ -124,6 +125,14 @@ static int add(void)
 	pthread_attr_destroy(&attr);
 	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
+}
+
+void offload_forked(void)
+{
+	memset(&jobs, 0, sizeof(jobs));
+	jobs.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	jobs.work = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	jobs.last = &jobs.first;
 }
 
 int64_t offload(struct entry_regs *g)

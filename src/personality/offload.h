@@ -10,6 +10,9 @@
 /* The call in G, as it stands, on a kernel thread that waits for it: its result. Parks. Context: T. */
 int64_t offload(struct entry_regs *g);
 
+/* In a child: there are no helpers, and nobody has asked for one. Context: K. */
+void offload_forked(void);
+
 /* What ends a helper's call: 0 if there is no such signal. Written before the first call. */
 extern int offload_signal;
 

@@ -255,6 +255,16 @@ static struct seen *find_locked(uint64_t rip)
 	return NULL;
 }
 
+void rewrite_hold(void)
+{
+	lock_acquire(&sites.lock);
+}
+
+void rewrite_release(void)
+{
+	lock_release(&sites.lock);
+}
+
 void rewrite_seen(uint64_t rip, uint64_t nr)
 {
 	struct seen *s;

@@ -17,4 +17,8 @@ void rewrite_seen(uint64_t rip, uint64_t nr);
  */
 void rewrite_early(void);
 
+/* Before a fork, and after it on both sides: nobody is in the middle of a change. Context: T K. */
+void rewrite_hold(void);
+void rewrite_release(void);
+
 #endif

@@ -385,6 +385,13 @@ void route_start(void)
 	make_router();
 }
 
+void route_forked(void)
+{
+	memset(notes, 0, sizeof(notes));
+	last_order = 0;
+	running = begun = 0;
+}
+
 void route_look(void)
 {
 	if (UNLIKELY(load_relaxed(&last_order)))

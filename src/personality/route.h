@@ -30,6 +30,9 @@ void route_unwrap(int number, struct action *action);
 /* The runtime has started: there may be threads that the kernel does not know. Context: T. */
 void route_start(void);
 
+/* In a child: there is no router, and no signal is on its way. Context: K. */
+void route_forked(void);
+
 /* INFO's signal, to this process, reaches a guest; false: the kernel is to find somebody. Context: T. */
 bool route_send(const siginfo_t *info);
 

@@ -116,6 +116,19 @@ static void tell_idle(uint64_t mask)
 		RAW(SYS_nanosleep, &nap, NULL);
 }
 
+uint64_t signals_hold(void)
+{
+	uint64_t mask = get_mask();
+
+	set_mask(~TRAP);
+	return mask;
+}
+
+void signals_release(uint64_t mask)
+{
+	set_mask(mask);
+}
+
 void signals_begin(void)
 {
 	guest_main.gu_mask = get_mask() & ~hidden;

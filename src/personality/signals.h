@@ -13,6 +13,12 @@ void signals_begin(void); /* the process */
 void signals_start(void); /* the runtime */
 void signals_lwp_begins(void);
 
+/*
+ * Around a fork: no handler runs on this kernel thread. The mask before; and back to it, on both sides. Context: T K.
+ */
+uint64_t signals_hold(void);
+void signals_release(uint64_t mask);
+
 /* The LWP gets the mask and the alternate stack of the calling guest, which goes back to the program. Context: T. */
 void signals_settle(void);
 

@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "personality/entry.h"
+#include "personality/process.h"
 #include "personality/stats.h"
 #include "personality/table.h"
 
@@ -38,11 +39,12 @@ static bool is_set(char **environment, const char *name)
 	return *value && strcmp(value, "0") != 0;
 }
 
-/* What the program starts begins without us: takes us, who are the first, out of LD_PRELOAD. */
+/* Children go on, and what the program starts begins, without us: takes us, who are the first, out of LD_PRELOAD. */
 static void stay_alone(char **environment)
 {
 	char **at = find(environment, "LD_PRELOAD"), *list, *rest;
 
+	process_alone = true;
 	if (!*at || !strstr(*at, "libellula-personality.so"))
 		return;
 	list = strchr(*at, '=') + 1;

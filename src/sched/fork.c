@@ -25,6 +25,9 @@
  * If a foreign kernel thread forks there is no LWP in the child. The runtime is then as before its start, and can be
  * started. What the parent's vCPUs and LWPs were described by stays, for other memory points there.
  *
+ * A guest (thread/guest.c) is the C library's own thread, and its LWP is another one of the C library's: in the child
+ * the guest goes on as if it were foreign.
+ *
  * The C library, in the child, takes the stacks of all its threads for free but that of the thread which runs. That
  * must be the one that it has made for this LWP and not the block of a user thread: hence the change of TLS.
  *
@@ -107,7 +110,7 @@ void sched_fork_prepare(void)
 	slot_hold();
 	forker = th;
 	forker_tls = arch_tls();
-	if (lw && forker_tls != lw->lw_kernel_tls) {
+	if (lw && !runtime.rt_guests && forker_tls != lw->lw_kernel_tls) {
 		arch_tls_set(lw->lw_kernel_tls);
 		guard_block(true);
 	}
@@ -243,13 +246,16 @@ static void reply_to_orphans(struct ell_msg *m)
 
 void sched_fork_child(void)
 {
-	struct lwp *lw = arch_lwp_or_null();
 	struct ell_msg *orphans = NULL;
+	struct lwp *lw;
 
 	restore_tls();
+	if (runtime.rt_guests)
+		arch_lwp_set(NULL);
+	lw = arch_lwp_or_null();
 	interrupt_forked(lw);
 	kport_shut(false);
-	thread_each(bury, forker);
+	thread_each(bury, runtime.rt_guests ? NULL : forker);
 	for (unsigned i = 0; i < runtime.rt_count; i++)
 		empty_wheel(&runtime.rt_vcpus[i].vc_wheel, &orphans);
 	for (unsigned i = 0; i < runtime.rt_lwp_count; i++)
