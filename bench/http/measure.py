@@ -16,10 +16,11 @@ SUBJECTS = {
     'ellula-unwatched': 'examples/httpd-ellula',    # without monitor
     'ellula-blocked': 'examples/httpd-blocked',     # beside 64 threads that block their LWPs
     'nptl': 'examples/httpd-nptl',
+    'ellula-run': 'examples/httpd-nptl',            # the same, by `ellula run`
     'epoll': 'examples/httpd-epoll',
     'uring': 'examples/httpd-uring',
 }
-THREADED = ('ellula', 'ellula-poll', 'ellula-unwatched', 'ellula-blocked', 'nptl')
+THREADED = ('ellula', 'ellula-poll', 'ellula-unwatched', 'ellula-blocked', 'nptl', 'ellula-run')
 ENVIRONMENT = {'ellula-poll': {'ELLULA_KPORT': 'poll'}, 'ellula-unwatched': {'ELLULA_MONITOR': 'off'}}
 ONLY_AT = {'ellula-unwatched': (1000,), 'ellula-blocked': (1000,)}  # connections; others: at any number
 
@@ -63,7 +64,8 @@ class Server:
         if not os.path.exists(program):
             raise Broken(f'{program} is not built')
         self.subject = subject
-        self.process = subprocess.Popen([program, '--port', '0', root], stdout=subprocess.PIPE, text=True,
+        guest = [os.path.join(build, 'ellula'), 'run'] if subject == 'ellula-run' else []
+        self.process = subprocess.Popen([*guest, program, '--port', '0', root], stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, 'ELLULA_VCPUS': '1', **ENVIRONMENT.get(subject, {})},
                                         preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
         found = re.search(r'(http://\S+)$', self.process.stdout.readline())

@@ -11,6 +11,7 @@ class Subject:
     words: tuple = ()       # its options
     each: int = 0           # bytes of memory that each of `count` things takes, about; 0: no such bench
     optional: bool = False  # built only where somebody else's compiler or library is installed
+    guest: bool = False     # an unmodified program on user threads: by `ellula run`
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ def _nptl(program):
     return (Subject('nptl', program + '-nptl'),)
 
 
+def _run(program):
+    """NPTL's program by `ellula run`."""
+    return (Subject('ellula-run', program + '-nptl', guest=True),)
+
+
+def _against(program):
+    return _nptl(program) + _run(program)
+
+
 def _go(name, each=0):
     return (Subject('go', 'peers-go', (name,), each, optional=True),)
 
@@ -47,9 +57,11 @@ _PAGES = Subject('pages', 'pages', each=4300)
 
 BENCHES = (
     Bench('yield', _usual('yield')),
-    Bench('create', _usual('create')),
-    Bench('handoff', _usual('handoff')),
+    Bench('create', _usual('create') + _run('create')),
+    Bench('handoff', _usual('handoff') + _run('handoff')),
     Bench('mutex', _usual('mutex') + (Subject('nptl-alone', 'mutex-nptl', ('alone',)),)),
+    Bench('contended', _ellula('contended') + _against('contended')),
+    Bench('contended-2', _ellula('contended') + _against('contended'), vcpus=2),
     Bench('nop', _ellula('nop') + (Subject('liburing', 'nop-liburing'),)),
     Bench('port', _ellula('port')),
     Bench('timer', _ellula('timer') + _go('timer')),
@@ -62,6 +74,10 @@ BENCHES = (
     Bench('fair', (Subject('ellula', 'fair-ellula'),), vcpus=2),
     Bench('sleepers', (Subject('ellula-shared', 'sleepers-ellula', ('tls=shared',), each=5500),
                        _PAGES) + _go('sleepers', each=4000), count=True),
+    Bench('pass', _against('pass')),
+    Bench('start', (Subject('nptl', 'spawn', ('true',)), Subject('ellula-run', 'spawn', ('{ellula}', 'run', 'true')))),
+    Bench('gzip', (Subject('nptl', 'spawn', ('gzip', '-c', '{data}')),
+                   Subject('ellula-run', 'spawn', ('{ellula}', 'run', 'gzip', '-c', '{data}')))),
 )
 
 
@@ -77,6 +93,8 @@ class Target:
 
 
 _NPTL_MUTEX = ('mutex', 'nptl', 'lock + unlock')
+_OVER_YIELD = 'held over a yield'
+_CPU = 'CPU per request'
 _THREADS = ('parked', 'ellula-shared', 'threads')
 _SLEEPERS = ('sleepers', 'ellula-shared', 'threads')
 
@@ -104,6 +122,27 @@ TARGETS = (
     Target('monitor of a busy process: 0.1 % of a CPU', ('away', 'ellula', 'monitor, busy'), 0.1),
     Target("ping-pong beside 4 that compute, p99: 3 x alone + a kernel's slice",
            ('fair', 'ellula', 'p99, beside 4 that compute'), KERNEL_SLICE_MS, ('fair', 'ellula', 'p99, alone'), 3.0),
+    Target("hand-off, unmodified program: NPTL's / 12", ('handoff', 'ellula-run', 'per hand-off'), 0,
+           ('handoff', 'nptl', 'per hand-off'), 1 / 12),
+    Target("create + join, unmodified program: NPTL's / 4", ('create', 'ellula-run', 'create + join'), 0,
+           ('create', 'nptl', 'create + join'), 1 / 4),
+    Target("contended mutex, unmodified program, one CPU: NPTL's / 3", ('contended', 'ellula-run', _OVER_YIELD), 0,
+           ('contended', 'nptl', _OVER_YIELD), 1 / 3),
+    Target("contended mutex, unmodified program, two CPUs: NPTL's", ('contended-2', 'ellula-run', _OVER_YIELD), 0,
+           ('contended-2', 'nptl', _OVER_YIELD), 1.0),
+    Target("the same, held for work: NPTL's", ('contended-2', 'ellula-run', 'held for work'), 0,
+           ('contended-2', 'nptl', 'held for work'), 1.0),
+    Target("getppid, unmodified program: NPTL's + 50 ns", ('pass', 'ellula-run', 'getppid'), 50,
+           ('pass', 'nptl', 'getppid'), 1.0),
+    Target("start of `true`, unmodified: + 15 ms", ('start', 'ellula-run', 'start to end'), 15,
+           ('start', 'nptl', 'start to end'), 1.0),
+    Target("gzip of 100 MB, unmodified: + 2 %", ('gzip', 'ellula-run', 'CPU'), 0, ('gzip', 'nptl', 'CPU'), 1.02),
+    Target("server, unmodified, 1,000 connections: 0.6 x NPTL's CPU", ('http-1000', 'ellula-run', _CPU), 0,
+           ('http-1000', 'nptl', _CPU), 0.6),
+    Target("server, unmodified, 8,000 connections: 0.55 x NPTL's CPU", ('http-8000', 'ellula-run', _CPU), 0,
+           ('http-8000', 'nptl', _CPU), 0.55),
+    Target("server, unmodified, 1,000 connections: 1.15 x epoll's CPU", ('http-1000', 'ellula-run', _CPU), 0,
+           ('http-1000', 'epoll', _CPU), 1.15),
     Target('server beside 64 silent reads: requests, 0.9 x without', ('http-1000', 'ellula', 'requests'), 0,
            ('http-1000', 'ellula-blocked', 'requests'), 1 / 0.9),
 )
