@@ -6,9 +6,10 @@
  * wait: the others are revoked, all replies are taken, and a last look by poll(2) says what the caller wants to know.
  * So does the deadline, and a signal handler, whatever its SA_RESTART: EINTR, if there is nothing then.
  */
+#include "call/poll.h"
+
 #include <ellula/call.h>
 #include <ellula/ops.h>
-#include <ellula/port.h>
 #include <stdlib.h>
 
 #include "base/compiler.h"
@@ -45,18 +46,18 @@ static nfds_t send_all(struct ell_msg *messages, struct ell_port *port, const st
 	return sent;
 }
 
-static int wait_with(struct ell_msg *messages, struct pollfd *fds, nfds_t count, ell_time until)
+static int wait_with(struct ell_msg *messages, struct pollfd *fds, nfds_t count, ell_time until, poll_wait_fn *waits)
 {
 	struct ell_port port;
 	nfds_t sent, left;
-	bool handled;
+	bool handled = false;
 	int n;
 
 	ell_port_init(&port, "poll");
 	sent = send_all(messages, &port, fds, count);
 	if (sent == 0)
 		return ell_sleep_until(until);
-	left = wait_port_open(&port, until, &handled) ? sent - 1 : sent;
+	left = waits(&port, messages, until, &handled) ? sent - 1 : sent;
 	for (nfds_t i = 0; i < sent; i++)
 		ell_msg_revoke(&messages[i]);
 	/* All are on their way. */
@@ -66,7 +67,7 @@ static int wait_with(struct ell_msg *messages, struct pollfd *fds, nfds_t count,
 	return n == 0 && handled ? (int)call_result(-EINTR) : n;
 }
 
-EXPORT int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until)
+int poll_until_by(struct pollfd *fds, nfds_t count, ell_time until, poll_wait_fn *waits)
 {
 	struct ell_msg here[MESSAGES_HERE];
 	struct ell_msg *messages = here;
@@ -81,11 +82,22 @@ EXPORT int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until)
 	}
 	/* An edge that another thread was faster to use leaves nothing to report: wait again. */
 	do
-		n = wait_with(messages, fds, count, until);
+		n = wait_with(messages, fds, count, until, waits);
 	while (n == 0 && (until == ELL_FOREVER || ell_now() < until));
 	if (messages != here)
 		free(messages);
 	return n;
+}
+
+static struct ell_msg *wait_open(struct ell_port *port, struct ell_msg *first, ell_time until, bool *handled)
+{
+	(void)first;
+	return wait_port_open(port, until, handled);
+}
+
+EXPORT int ell_poll_until(struct pollfd *fds, nfds_t count, ell_time until)
+{
+	return poll_until_by(fds, count, until, wait_open);
 }
 
 EXPORT int ell_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
