@@ -2,9 +2,9 @@
 /*
  * contended.c - eight threads want one mutex all the time
  *
- * "Held over a yield": who has it lets others run, so all of them come to wait for it, on one CPU, too. "Held for work":
- * each holds it for as long as it does without, some hundred nanoseconds; on one CPU somebody has to wait only when the
- * holder's time is up.
+ * "Held over a yield": who has it lets others run, so all of them come to wait for it, on one CPU, too. "Held for
+ * work": each holds it for as long as it does without, some hundred nanoseconds; on one CPU somebody has to wait only
+ * when the holder's time is up.
  */
 #include "threads.h"
 

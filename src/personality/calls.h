@@ -36,6 +36,7 @@ int64_t multi_pselect(struct entry_regs *g);
 int64_t multi_epoll_wait(struct entry_regs *g);
 int64_t multi_epoll_pwait(struct entry_regs *g);
 int64_t multi_epoll_pwait2(struct entry_regs *g);
+int64_t multi_io_pgetevents(struct entry_regs *g);
 
 /* long.c: what waits for a helper, after one try that does not wait */
 int64_t long_nanosleep(struct entry_regs *g);

@@ -32,6 +32,7 @@
 #include "personality/calls.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/masks.h"
 #include "personality/process.h"
 #include "personality/rewrite.h"
 #include "personality/robust.h"
@@ -65,15 +66,17 @@ static void gone(struct thread *th)
 	 * Not before: who begins to wait for the word must find the number that is in it, or see that it has changed.
 	 */
 	store_seq_cst(&gu->gu_tid, 0);
+	masks_list(gu);
 	route_look();
 	/* Not before: who is alone waits in the kernel. */
 	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
 		return;
 	/*
 	 * The one that is left may have made another one meanwhile: if its exchange came first, we see what it counted.
+	 * And the kernel does not know of signals that are noted.
 	 */
 	xchg_seq_cst(&guest_crowd, 0);
-	if (load_seq_cst(&living) > 1)
+	if (load_seq_cst(&living) > 1 || route_noted())
 		xchg_seq_cst(&guest_crowd, 1);
 }
 
@@ -81,7 +84,7 @@ static void lwp_begins(void)
 {
 	int error = entry_arm((unsigned)arch_lwp()->lw_number);
 
-	signals_lwp_begins();
+	masks_lwp_begins();
 	if (error)
 		panic("no dispatch of system calls on LWP %d: error %d", arch_lwp()->lw_number, -error);
 }
@@ -106,7 +109,8 @@ static bool start(void)
 	guest_main.gu_thread = thread_current();
 	guest_main.gu_tid = (int32_t)RAW(SYS_gettid);
 	RAW(SYS_get_robust_list, 0, &guest_main.gu_robust, &size);
-	signals_start();
+	masks_start();
+	route_start();
 	return true;
 }
 
@@ -214,6 +218,7 @@ static int64_t make_guest(const struct entry_regs *g, const struct clone_wish *w
 	};
 	memcpy(gu->gu_name, guest_self->gu_name, sizeof(gu->gu_name));
 	store_release(&gu->gu_tid, tid);
+	masks_list(gu);
 	arch_tls_adopt(w->tls);
 	if (w->flags & CLONE_PARENT_SETTID)
 		*w->parent_tid = (uint32_t)tid;

@@ -30,6 +30,7 @@
 #include "base/panic.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/masks.h"
 #include "personality/process.h"
 #include "personality/rewrite.h"
 #include "personality/signals.h"
@@ -87,7 +88,7 @@ void entry_leave(void)
 {
 	errno = guest_self->gu_errno;
 	if (guest_self->gu_thread)
-		signals_settle();
+		masks_settle();
 	guest_lwp()->gl_selector = SELECTOR_BLOCK;
 	entry_mode = ENTRY_PROGRAM;
 	if (UNLIKELY(load_relaxed(&guest_self->gu_pending)))
@@ -138,7 +139,7 @@ static void handle(struct entry_regs *g)
 	const struct table_row *row = table_row(g->rax);
 
 	entry_enter();
-	if (!row || !row->call || (row->when == TABLE_CROWD && !load_relaxed(&guest_crowd))) {
+	if (!row || !row->call || (row->when == TABLE_CROWD && guest_is_alone())) {
 		if (g->rax == SYS_futex && !futex_is_wake(g->rsi))
 			futex_waits_in_kernel(g->rdi);
 		g->rax = (uint64_t)pass(g);
@@ -150,6 +151,8 @@ static void handle(struct entry_regs *g)
 			entry_enter();
 			result = row->call(g);
 		}
+		if (UNLIKELY(result == -EPIPE))
+			signals_broken_pipe();
 		g->rax = (uint64_t)result;
 	}
 	/* A child of fork() that is to do without us is not brought back. */
@@ -218,6 +221,8 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 		handle(&g);
 		if (guest_self->gu_thread || nr == SYS_rt_sigprocmask)
 			memcpy(&uc->uc_sigmask, &guest_self->gu_mask, sizeof(guest_self->gu_mask));
+		if (guest_self->gu_thread || nr == SYS_sigaltstack)
+			uc->uc_stack = guest_self->gu_alternate;
 	}
 	r[REG_RAX] = (greg_t)g.rax;
 }
@@ -269,7 +274,7 @@ int entry_begin(void)
 		error = entry_arm(0);
 	if (error)
 		return error;
-	signals_begin();
+	masks_begin();
 	guest_lwp()->gl_selector = SELECTOR_BLOCK;
 	entry_mode = ENTRY_PROGRAM;
 	return 0;

@@ -3,6 +3,7 @@
 #ifndef PERSONALITY_ENTRY_H
 #define PERSONALITY_ENTRY_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +70,10 @@ long entry_clone(const struct entry_regs *g, const struct entry_regs *child);
 
 /* Ends a handler of the program's, whose frame lies at SP, as rt_sigreturn(2) does. */
 void entry_sigreturn(uint64_t sp) __attribute__((noreturn));
+
+/* HANDLER(number, info, context), on the stack that ends at TOP. Context: any. */
+void entry_call_on(uint64_t top, void (*handler)(int number, siginfo_t *info, void *context), int number,
+		   siginfo_t *info, void *context);
 
 /* How entry.S saves vector registers, and into how many bytes. Written at the start. */
 extern uint32_t entry_vector_way, entry_vector_size;

@@ -68,7 +68,7 @@ static enum entry_way way(struct entry_regs *g)
 	case TABLE_PASS:
 		return WAY_PASS;
 	case TABLE_CROWD:
-		if (!load_relaxed(&guest_crowd)) {
+		if (guest_is_alone()) {
 			/* There may be others again in a moment. */
 			if (nr == SYS_futex && !futex_is_wake(g->rsi))
 				futex_waits_in_kernel(g->rdi);

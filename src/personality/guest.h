@@ -4,11 +4,13 @@
 #define PERSONALITY_GUEST_H
 
 #include <ellula/message.h>
+#include <ellula/port.h>
 #include <ellula/time.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "personality/entry.h"
 #include "sched/park.h"
@@ -31,16 +33,16 @@ struct guest {
 	struct guest_lwp *gu_lwp; /* where it was in the program last */
 	uint64_t gu_mask;	  /* of signals, as the kernel keeps it */
 	stack_t gu_alternate;
-	int32_t gu_tid; /* written at its start; others read it */
-	bool gu_deaf;	/* in a wait that no signal interrupts; others read */
-	int gu_errno;	/* the program's, while it is in here */
+	struct guest *gu_listed_next; /* see masks.c: its lock */
+	bool gu_listed;		      /* the same; read by anybody */
+	int32_t gu_tid;		      /* written at its start; others read it */
+	int gu_errno;		      /* the program's, while it is in here */
 	uint32_t gu_lock;
 	struct ell_msg *gu_message; /* what it waits for; lock */
 	park_ticket gu_ticket;	    /* of its sleep that a signal ends, or 0; others read */
 	uint32_t gu_stop;	    /* the call that a helper makes for it is to end; lock to write */
 	int gu_helper;		    /* that helper's number, or 0; lock */
 	uint64_t gu_wanted;	    /* signals that it waits for by rt_sigtimedwait(); lock to write */
-	uint64_t gu_forwarded;	    /* those of them that were sent to the helper; lock */
 	uint64_t gu_pending;	    /* signals sent to it, bit number - 1; anybody adds */
 	char gu_name[16];
 };
@@ -67,6 +69,15 @@ struct guest_lwp *guest_lwp_of(const struct lwp *lw);
 
 /* More than one thread of the program exists. */
 extern uint32_t guest_crowd;
+
+/*
+ * Is the calling thread the only one, so that the kernel does right by itself what is about threads? Not if there are
+ * signals that only we know of.
+ */
+static inline __attribute__((always_inline)) bool guest_is_alone(void)
+{
+	return !load_relaxed(&guest_crowd) && !load_relaxed(&guest_self->gu_pending);
+}
 
 /* Numbers that we give: above all that the kernel gives, below FUTEX_TID_MASK. */
 enum { GUEST_TID_FIRST = 1 << 29 };
@@ -103,12 +114,15 @@ bool guest_is_in_program(const struct lwp *lw);
  * Context: F. Locks: gu_lock.
  */
 void guest_helped(struct guest *gu, int tid);
-void guest_helped_no_more(struct guest *gu, int64_t result);
+void guest_helped_no_more(struct guest *gu);
 
 /* Sleeps: true if a signal came before UNTIL. Context: T. */
 bool guest_sleep(ell_time until);
 
 /* Is there a signal for the caller? */
 bool guest_interrupted(void);
+
+/* Waits for messages of poll_until_by(): interrupted by a signal for the caller. Parks. Context: T. */
+struct ell_msg *guest_wait_port(struct ell_port *port, struct ell_msg *first, ell_time until, bool *interrupted);
 
 #endif

@@ -2,10 +2,8 @@
 /*
  * multi.c - waiting for several descriptors
  *
- * One look that does not wait; then messages. A call that brings a mask of signals along is a helper's: there the
- * kernel does with it what it should.
+ * One look that does not wait; then messages. A mask of signals that comes along is the thread's meanwhile.
  */
-#include <ellula/call.h>
 #include <ellula/ops.h>
 #include <errno.h>
 #include <poll.h>
@@ -15,10 +13,11 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-#include "base/atomic.h"
 #include "base/compiler.h"
+#include "call/poll.h"
 #include "personality/calls.h"
 #include "personality/guest.h"
+#include "personality/masks.h"
 #include "personality/offload.h"
 #include "personality/times.h"
 
@@ -49,21 +48,33 @@ static struct timespec left(ell_time until)
 	return (struct timespec){.tv_sec = ns / ELL_SEC, .tv_nsec = ns % ELL_SEC};
 }
 
+static bool is_empty(const struct pollfd *fds, uint64_t count)
+{
+	while (count > 0 && fds[count - 1].fd < 0)
+		count--;
+	return count == 0;
+}
+
+/* Nothing in time; but a signal comes first, even if there was no time. */
+static int64_t late(void)
+{
+	return guest_interrupted() ? -EINTR : 0;
+}
+
 static int64_t poll_until(struct pollfd *fds, uint64_t count, ell_time until)
 {
 	int64_t n = RAW(SYS_poll, fds, count, 0);
 	struct ell_msg m;
 
-	if (n != 0 || until <= ell_now())
+	if (n != 0)
 		return n;
-	if (count != 1 || fds[0].fd < 0) {
-		int ready = -1;
+	if (until <= ell_now())
+		return late();
+	if (is_empty(fds, count))
+		return guest_sleep(until) ? -EINTR : 0;
+	if (count != 1) {
+		int ready = poll_until_by(fds, count, until, guest_wait_port);
 
-		store_seq_cst(&guest_self->gu_deaf, true);
-		errno = EINTR;
-		if (!guest_interrupted())
-			ready = ell_poll_until(fds, count, until);
-		store_relaxed(&guest_self->gu_deaf, false);
 		return ready < 0 ? -errno : ready;
 	}
 	while (n == 0) {
@@ -71,7 +82,7 @@ static int64_t poll_until(struct pollfd *fds, uint64_t count, ell_time until)
 		ell_msg_poll_fd(&m, fds[0].fd, (unsigned short)fds[0].events);
 		n = guest_do(&m, until);
 		if (n == -ETIMEDOUT)
-			return 0;
+			return late();
 		if (n < 0)
 			return n;
 		n = RAW(SYS_poll, fds, 1, 0);
@@ -84,6 +95,32 @@ int64_t multi_poll(struct entry_regs *g)
 	return poll_until((struct pollfd *)g->rdi, g->rsi, deadline_ms((int)g->rdx));
 }
 
+/* A wait with a mask, as masks_during() calls it. */
+struct wait {
+	const struct entry_regs *regs;
+	struct pollfd *fds;
+	uint64_t count;
+	ell_time until;
+};
+
+static int64_t wait_poll(void *arg)
+{
+	const struct wait *w = arg;
+
+	return poll_until(w->fds, w->count, w->until);
+}
+
+/* With MASK, of SIZE bytes, if it is not NULL. What is ready already needs none. */
+static int64_t poll_masked(struct pollfd *fds, uint64_t count, ell_time until, const uint64_t *mask, uint64_t size)
+{
+	struct wait w = {.fds = fds, .count = count, .until = until};
+	int64_t n = mask ? RAW(SYS_poll, fds, count, 0) : 0;
+
+	if (n != 0)
+		return n;
+	return mask ? masks_during(mask, size, wait_poll, &w) : poll_until(fds, count, until);
+}
+
 int64_t multi_ppoll(struct entry_regs *g)
 {
 	struct timespec *ts = (struct timespec *)g->rdx;
@@ -92,9 +129,7 @@ int64_t multi_ppoll(struct entry_regs *g)
 
 	if (until < 0)
 		return until;
-	if (g->r10)
-		return offload(g);
-	n = poll_until((struct pollfd *)g->rdi, g->rsi, until);
+	n = poll_masked((struct pollfd *)g->rdi, g->rsi, until, (const uint64_t *)g->r10, g->r8);
 	if (ts)
 		*ts = left(until);
 	return n;
@@ -154,7 +189,7 @@ static int64_t from_poll(fd_set *const *sets, int count, const struct pollfd *fd
 	return found;
 }
 
-static int64_t select_until(const struct entry_regs *g, ell_time until)
+static int64_t select_until(const struct entry_regs *g, ell_time until, const uint64_t *mask, uint64_t size)
 {
 	fd_set *const sets[] = {(fd_set *)g->rsi, (fd_set *)g->rdx, (fd_set *)g->r10};
 	int count = (int)g->rdi;
@@ -172,7 +207,7 @@ static int64_t select_until(const struct entry_regs *g, ell_time until)
 			return -ENOMEM;
 	}
 	n = to_poll(sets, count, fds);
-	result = poll_until(fds, n, until);
+	result = poll_masked(fds, n, until, mask, size);
 	if (result >= 0)
 		result = from_poll(sets, count, fds, n);
 	if (fds != here)
@@ -194,7 +229,7 @@ int64_t multi_select(struct entry_regs *g)
 
 		until = times_after(&ts);
 	}
-	n = select_until(g, until);
+	n = select_until(g, until, NULL, 0);
 	if (tv) {
 		struct timespec ts = left(until);
 
@@ -206,24 +241,27 @@ int64_t multi_select(struct entry_regs *g)
 int64_t multi_pselect(struct entry_regs *g)
 {
 	struct timespec *ts = (struct timespec *)g->r8;
+	/* The address of the mask, and its size. */
 	const uint64_t *mask = (const uint64_t *)g->r9;
 	ell_time until = deadline(ts);
 	int64_t n;
 
 	if (until < 0)
 		return until;
-	/* The address of the mask, and its size. */
-	if (mask && mask[0])
-		return offload(g);
-	n = select_until(g, until);
+	n = select_until(g, until, mask ? (const uint64_t *)mask[0] : NULL, mask ? mask[1] : 0);
 	if (ts)
 		*ts = left(until);
 	return n;
 }
 
+static int64_t epoll_look(const struct entry_regs *g)
+{
+	return RAW(SYS_epoll_pwait, g->rdi, g->rsi, g->rdx, 0, 0, 0);
+}
+
 static int64_t epoll_until(const struct entry_regs *g, ell_time until)
 {
-	int64_t n = RAW(SYS_epoll_pwait, g->rdi, g->rsi, g->rdx, 0, 0, 0);
+	int64_t n = epoll_look(g);
 	struct ell_msg m;
 
 	while (n == 0 && until > ell_now()) {
@@ -231,12 +269,29 @@ static int64_t epoll_until(const struct entry_regs *g, ell_time until)
 		ell_msg_poll_fd(&m, (int)g->rdi, POLLIN);
 		n = guest_do(&m, until);
 		if (n == -ETIMEDOUT)
-			return 0;
+			return late();
 		if (n < 0)
 			return n;
-		n = RAW(SYS_epoll_pwait, g->rdi, g->rsi, g->rdx, 0, 0, 0);
+		n = epoll_look(g);
 	}
-	return n;
+	return n ? n : late();
+}
+
+static int64_t wait_epoll(void *arg)
+{
+	const struct wait *w = arg;
+
+	return epoll_until(w->regs, w->until);
+}
+
+static int64_t epoll_masked(const struct entry_regs *g, ell_time until)
+{
+	struct wait w = {.regs = g, .until = until};
+	int64_t n = g->r8 ? epoll_look(g) : 0;
+
+	if (n != 0)
+		return n;
+	return g->r8 ? masks_during((const uint64_t *)g->r8, g->r9, wait_epoll, &w) : epoll_until(g, until);
 }
 
 int64_t multi_epoll_wait(struct entry_regs *g)
@@ -246,14 +301,29 @@ int64_t multi_epoll_wait(struct entry_regs *g)
 
 int64_t multi_epoll_pwait(struct entry_regs *g)
 {
-	return g->r8 ? offload(g) : epoll_until(g, deadline_ms((int)g->r10));
+	return epoll_masked(g, deadline_ms((int)g->r10));
 }
 
 int64_t multi_epoll_pwait2(struct entry_regs *g)
 {
 	ell_time until = deadline((const struct timespec *)g->r10);
 
-	if (until < 0)
-		return until;
-	return g->r8 ? offload(g) : epoll_until(g, until);
+	return until < 0 ? until : epoll_masked(g, until);
+}
+
+static int64_t wait_helper(void *arg)
+{
+	return offload(arg);
+}
+
+int64_t multi_io_pgetevents(struct entry_regs *g)
+{
+	/* The address of the mask, and its size. */
+	const uint64_t *mask = (const uint64_t *)g->r9;
+	struct entry_regs plain = *g;
+
+	if (!mask || !mask[0])
+		return offload(g);
+	plain.r9 = 0;
+	return masks_during((const uint64_t *)mask[0], mask[1], wait_helper, &plain);
 }

@@ -4,13 +4,11 @@
  *
  * A helper is a kernel thread that takes the oldest call from one queue, makes it, and wakes who asked for it. One that
  * has found nothing for IDLE_SECONDS ends. A call here may wait for another one, so there is no bound on their number.
- * Helpers take no signals, but for calls that bring a mask of their own: then handlers run here, which is where the
- * kernel would interrupt the call. A signal to the thread that asked ends the call, as a revoke ends that of a helper
- * of the kernel port (kport/helper.c), and by the same signal: gu_stop is the word that sys.interruptible() looks at.
+ * Helpers take no signals. One to the thread that asked ends the call, as a revoke ends that of a helper of the kernel
+ * port (kport/helper.c), and by the same signal: gu_stop is the word that sys.interruptible() looks at.
  *
- * A thread may wait for signals itself (rt_sigtimedwait(2)). While its helper does, gu_wanted has them, and those that
- * are sent to the thread are sent on to the helper, which blocks them until the kernel takes them from there. What
- * comes too late for that is the thread's again.
+ * A thread may wait for signals itself (rt_sigtimedwait(2)). Its helper waits for those to the process, and is stopped
+ * by one to the thread.
  *
  * (Messages that the kernel port cannot execute have helpers like these: kport/helper.c. A message has an operation of
  * a fixed table, and this is for what has none.)
@@ -86,7 +84,7 @@ static void make(struct job *job)
 	guest_helped(gu, sys.gettid());
 	job->result = sys.interruptible(&gu->gu_stop, (long)g->rax, (long)g->rdi, (long)g->rsi, (long)g->rdx,
 					(long)g->r10, (long)g->r8, (long)g->r9);
-	guest_helped_no_more(gu, job->result);
+	guest_helped_no_more(gu);
 }
 
 static void *help(void *unused)

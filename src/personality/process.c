@@ -36,10 +36,10 @@
 #include "base/compiler.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/masks.h"
 #include "personality/offload.h"
 #include "personality/rewrite.h"
 #include "personality/route.h"
-#include "personality/signals.h"
 #include "personality/stats.h"
 #include "sched/fork.h"
 #include "sched/lwp.h"
@@ -96,6 +96,7 @@ static void forget_runtime(const struct clone_wish *w)
 	rewrite_release();
 	sched_fork_child();
 	futex_forked();
+	masks_forked();
 	offload_forked();
 	route_forked();
 	clone_forked(w);
@@ -103,7 +104,7 @@ static void forget_runtime(const struct clone_wish *w)
 
 static int64_t fork_here(const struct entry_regs *g, const struct clone_wish *w)
 {
-	uint64_t mask = signals_hold();
+	uint64_t mask = masks_hold();
 	bool begun = clone_has_begun();
 	int64_t pid;
 
@@ -122,7 +123,7 @@ static int64_t fork_here(const struct entry_regs *g, const struct clone_wish *w)
 		rewrite_release();
 		sched_fork_parent();
 	}
-	signals_release(mask);
+	masks_release(mask);
 	return pid;
 }
 

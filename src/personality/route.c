@@ -8,8 +8,8 @@
  * Handlers of the program's are called by on_signal(). If the LWP is in the program, in the first thread or while that
  * blocks the signal, the handler is called there and then. Otherwise the signal is noted, and the router, a kernel
  * thread, gives it to a guest, as a signal from one thread to another is given: its wait ends, and on its way back to
- * the program it sends itself the signal, which names the note. A guest that is in the program already, or waits in the
- * kernel because it is alone, is not waited for: its LWP gets the signal once more.
+ * the program it sends itself the signal, which names the note. A guest that is in the program already is kicked, and
+ * does the same. If it waits in the kernel because it is alone its LWP gets the signal once more.
  *
  * States of a note, and who moves it:
  *
@@ -17,6 +17,8 @@
  *	NOTED -> GIVEN		the router: it has a guest
  *	FREE -> BUSY -> GIVEN	kill(2) of the process itself, which need not ask the kernel
  *	GIVEN -> BUSY -> FREE	on_signal() in that guest, or its rt_sigtimedwait(2)
+ *	NOTED -> BUSY -> FREE	anybody's rt_sigtimedwait(2)
+ *	FREE -> BUSY -> GIVEN	the same, for signals to one thread that bring something along
  *	GIVEN -> NOTED		the router, because the guest has ended; or on_signal(), when it has left the LWP
  *
  * What nobody takes stays NOTED until a mask changes. If no note is free the handler is called where the signal
@@ -29,12 +31,13 @@
  *	2. membarrier				2. looks at gu_pending
  *	3. reads the selector
  *
- * SA_ONSTACK is for faults only: what interrupts a thread runs on its own stack. An LWP that has just been left keeps
- * the thread's alternate stack for a moment, and a handler there would overwrite the one that the thread is in
- * elsewhere.
+ * The kernel gives SA_ONSTACK to faults only: an LWP that has just been left keeps the thread's alternate stack for a
+ * moment, and a frame there would overwrite the handler that the thread is in elsewhere. So the frame lies on the stack
+ * that was interrupted, and from there the handler is called on the other one. And routed signals come twice, so it is
+ * we who reset a handler with SA_RESETHAND.
  *
- * Not here: signals that a fault or a write to a broken pipe causes, and timers of CPU time, belong where they happen.
- * Handlers that are to be reset by the first signal are called by the kernel, for it would be reset by our own second.
+ * Not routed: faults, and what a write to a broken pipe causes, belong to the thread that caused them; if that is in
+ * the library, it gets the second kind on its way back. Timers of CPU time belong where they happen.
  */
 #include "personality/route.h"
 
@@ -43,11 +46,13 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/masks.h"
 #include "sched/interrupt.h"
 #include "sched/lwp.h"
 #include "sched/thread.h"
@@ -62,16 +67,18 @@ enum note_state { NOTE_FREE, NOTE_BUSY, NOTE_NOTED, NOTE_GIVEN };
 struct note {
 	uint32_t state;
 	uint64_t order; /* of coming, from 1 */
-	const struct guest *guest;
+	struct guest *guest;
+	bool is_own; /* for that guest alone */
 	siginfo_t info;
 };
 
 typedef void handler_fn(int number, siginfo_t *info, void *context);
 
-/* What the program has asked for: the handler, and those flags that the kernel was told otherwise. */
+/* What the program has asked for. The handler is NULL when there is none. */
 static struct {
 	handler_fn *handler;
 	uint64_t flags;
+	uint64_t mask;
 } handlers[SIGNALS + 1];
 
 static struct note notes[NOTES];
@@ -99,16 +106,44 @@ static struct note *write_note(const siginfo_t *info)
 		if (!change(n, NOTE_FREE, NOTE_BUSY))
 			continue;
 		n->info = *info;
+		n->is_own = false;
 		n->order = __atomic_add_fetch(&last_order, 1, __ATOMIC_RELAXED);
 		return n;
 	}
 	return NULL;
 }
 
+static void give_alone(struct note *n, struct guest *gu)
+{
+	n->guest = gu;
+	n->is_own = true;
+	store_release(&n->state, NOTE_GIVEN);
+}
+
+static void add_pending(struct guest *gu, int number)
+{
+	__atomic_fetch_or(&gu->gu_pending, MASKS_BIT(number), __ATOMIC_ACQ_REL);
+}
+
+/* Is the same signal on its way to somebody? A second one is none, but for those that queue. */
+static bool is_coming(int number)
+{
+	for (const struct note *n = notes; number < SIGRTMIN && n < notes + NOTES; n++) {
+		uint32_t state = load_acquire(&n->state);
+
+		if ((state == NOTE_NOTED || state == NOTE_GIVEN) && !n->is_own && n->info.si_signo == number)
+			return true;
+	}
+	return false;
+}
+
 static bool take_note(const siginfo_t *info)
 {
-	struct note *n = write_note(info);
+	struct note *n;
 
+	if (is_coming(info->si_signo))
+		return true;
+	n = write_note(info);
 	if (!n)
 		return false;
 	store_release(&n->state, NOTE_NOTED);
@@ -136,12 +171,10 @@ static bool is_for_another(int number, const siginfo_t *info)
 	const struct thread *th;
 	const struct guest *gu;
 
-	if (!load_relaxed(&running) || entry_ended() || info->si_code == SI_TKILL || !arch_lwp_or_null())
+	if (!load_relaxed(&running) || entry_ended() || info->si_code == SI_TKILL)
 		return false;
-	/* It would be told too late. */
-	if (load_relaxed(&guest_main.gu_deaf) && takes(&guest_main, number))
-		return false;
-	th = arch_thread();
+	/* One that is no LWP, or not yet, has blocked it too late. */
+	th = arch_lwp_or_null() ? arch_thread() : NULL;
 	gu = th ? guest_of(th) : NULL;
 	if (!gu)
 		return true;
@@ -150,35 +183,99 @@ static bool is_for_another(int number, const siginfo_t *info)
 	return entry_mode != ENTRY_PROGRAM || (gu != &guest_main && takes(&guest_main, number));
 }
 
-static struct note *given(const struct guest *gu, int number)
+/* The first one after ORDER that GU has been given, or NULL. */
+static struct note *given(const struct guest *gu, int number, uint64_t order)
 {
+	struct note *first = NULL;
+
 	for (struct note *n = notes; n < notes + NOTES; n++) {
-		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number)
-			return n;
+		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number &&
+		    n->order > order && (!first || n->order < first->order))
+			first = n;
 	}
-	return NULL;
+	return first;
+}
+
+bool route_is_given(const struct guest *gu, int number)
+{
+	return given(gu, number, 0);
+}
+
+/* N's INFO, if it is still given to GU: true. */
+static bool take_given(const struct guest *gu, struct note *n, siginfo_t *info)
+{
+	int number;
+
+	if (!change(n, NOTE_GIVEN, NOTE_BUSY))
+		return false;
+	*info = n->info;
+	number = info->si_signo;
+	store_release(&n->state, NOTE_FREE);
+	/* Others that came meanwhile are the same signal, but for those that queue. */
+	while (number < SIGRTMIN && (n = given(gu, number, 0)) != NULL)
+		change(n, NOTE_GIVEN, NOTE_FREE);
+	return true;
 }
 
 bool route_take(const struct guest *gu, int number, siginfo_t *info)
 {
-	struct note *n = given(gu, number);
+	struct note *n = given(gu, number, 0);
 
-	if (!n || !change(n, NOTE_GIVEN, NOTE_BUSY))
-		return false;
-	*info = n->info;
-	store_release(&n->state, NOTE_FREE);
-	/* Others that came meanwhile are the same signal, but for those that queue. */
-	while (number < SIGRTMIN && (n = given(gu, number)) != NULL)
-		change(n, NOTE_GIVEN, NOTE_FREE);
-	return true;
+	return n && take_given(gu, n, info);
+}
+
+/* The note that was noted first, after ORDER; and those of guests that have ended are noted again, or dropped. */
+static struct note *next(uint64_t order)
+{
+	struct note *first = NULL;
+
+	for (struct note *n = notes; n < notes + NOTES; n++) {
+		uint32_t state = load_acquire(&n->state);
+
+		if (state == NOTE_GIVEN && load_relaxed(&n->guest->gu_tid) == 0) {
+			state = n->is_own ? NOTE_FREE : NOTE_NOTED;
+			if (!change(n, NOTE_GIVEN, state))
+				continue;
+		}
+		if (state == NOTE_NOTED && n->order > order && (!first || n->order < first->order))
+			first = n;
+	}
+	return first;
+}
+
+uint64_t route_noted(void)
+{
+	uint64_t set = 0;
+
+	for (const struct note *n = notes; load_relaxed(&last_order) && n < notes + NOTES; n++) {
+		if (load_acquire(&n->state) == NOTE_NOTED)
+			set |= MASKS_BIT(n->info.si_signo);
+	}
+	return set;
+}
+
+int route_take_noted(uint64_t set, siginfo_t *info)
+{
+	struct note *n;
+
+	for (uint64_t order = 0; (n = next(order)) != NULL; order = n->order) {
+		if (!(set & MASKS_BIT(n->info.si_signo)) || !change(n, NOTE_NOTED, NOTE_BUSY))
+			continue;
+		*info = n->info;
+		store_release(&n->state, NOTE_FREE);
+		return info->si_signo;
+	}
+	return 0;
 }
 
 /* What the router and guests send is a signal that says which note it is about. */
 static void queue_to(int lwp, struct note *n)
 {
 	siginfo_t info = {.si_signo = n->info.si_signo, .si_code = SI_QUEUE, .si_value = {.sival_ptr = n}};
+	/* Not by the C library: the caller may be in the program, and block the trap. */
+	long process = RAW(SYS_getpid);
 
-	RAW(SYS_rt_tgsigqueueinfo, sys.getpid(), lwp, info.si_signo, &info);
+	RAW(SYS_rt_tgsigqueueinfo, process, lwp, info.si_signo, &info);
 }
 
 /*
@@ -192,25 +289,102 @@ static bool read_note(siginfo_t *info)
 	bool here = gu == n->guest && (entry_mode == ENTRY_PROGRAM || !load_relaxed(&guest_crowd));
 
 	if (here)
-		return route_take(gu, info->si_signo, info);
-	if (change(n, NOTE_GIVEN, NOTE_NOTED))
+		return take_given(gu, n, info);
+	if (n->is_own)
+		add_pending(n->guest, info->si_signo);
+	else if (change(n, NOTE_GIVEN, NOTE_NOTED))
 		kick();
 	return false;
+}
+
+/* Caused by what the thread itself does. */
+static bool is_fault(int number)
+{
+	return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
+}
+
+static bool is_of_write(int number)
+{
+	return number == SIGPIPE || number == SIGXFSZ;
+}
+
+static bool is_routed(int number)
+{
+	return !is_fault(number) && !is_of_write(number) && number != SIGABRT && number != SIGPROF &&
+	       number != SIGVTALRM;
+}
+
+/* The high end of the alternate stack, if a handler of the frame CONTEXT is to run there; or 0. */
+static uint64_t alternate_top(const ucontext_t *context)
+{
+	const stack_t *stack = &context->uc_stack;
+	uint64_t low = (uint64_t)(uintptr_t)stack->ss_sp, here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+
+	if (!stack->ss_size || (stack->ss_flags & SS_DISABLE) || (here > low && here <= low + stack->ss_size))
+		return 0;
+	return low + stack->ss_size;
+}
+
+/* The program's handler, as the kernel would call it. */
+static void call_handler(int number, siginfo_t *info, ucontext_t *context)
+{
+	handler_fn *handler = load_acquire(&handlers[number].handler);
+	uint64_t flags = load_relaxed(&handlers[number].flags);
+	uint64_t top;
+
+	/* Gone meanwhile: what is there now gets it. */
+	if (UNLIKELY(!handler)) {
+		long process = RAW(SYS_getpid), lwp = RAW(SYS_gettid);
+
+		RAW(SYS_tgkill, process, lwp, number);
+		return;
+	}
+	if ((flags & (uint64_t)SA_RESETHAND) && is_routed(number)) {
+		const struct action none = {.handler = (void *)SIG_DFL};
+
+		store_release(&handlers[number].handler, NULL);
+		RAW(SYS_rt_sigaction, number, &none, NULL, sizeof(none.mask));
+	}
+	masks_handler_begins(context, load_relaxed(&handlers[number].mask) |
+					      (flags & (uint64_t)SA_NODEFER ? 0 : MASKS_BIT(number)));
+	top = (flags & (uint64_t)SA_ONSTACK) && !is_fault(number) ? alternate_top(context) : 0;
+	if (top)
+		entry_call_on(top, handler, number, info, context);
+	else
+		handler(number, info, context);
+}
+
+/* The calling thread, which is in the library, has caused INFO: it gets it on its way back. Context: S. */
+static bool keep(const siginfo_t *info)
+{
+	struct guest *gu = guest_self;
+	struct note *n;
+
+	if (entry_mode == ENTRY_PROGRAM || !gu || !gu->gu_thread || entry_ended() || !arch_lwp_or_null() ||
+	    arch_thread() != gu->gu_thread)
+		return false;
+	n = write_note(info);
+	if (!n)
+		return false;
+	give_alone(n, gu);
+	add_pending(gu, info->si_signo);
+	return true;
 }
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	struct note *n = info->si_value.sival_ptr;
-	handler_fn *handler;
 
 	if (info->si_code == SI_QUEUE && n >= notes && n < notes + NOTES) {
 		if (!read_note(info))
 			return;
-	} else if (is_for_another(number, info) && take_note(info)) {
+	} else if (is_of_write(number)) {
+		if (keep(info))
+			return;
+	} else if (is_routed(number) && is_for_another(number, info) && take_note(info)) {
 		return;
 	}
-	handler = load_acquire(&handlers[number].handler);
-	handler(number, info, context);
+	call_handler(number, info, context);
 }
 
 struct search {
@@ -250,19 +424,20 @@ static const struct lwp *lwp_of(const struct guest *gu)
 	return NULL;
 }
 
-/* GU has been given NUMBER, and may not look: then its LWP gets it, if GU has not taken it meanwhile. */
+/*
+ * GU, which is alone, has been given NUMBER, and may not look: then its LWP gets it, if GU has not taken it meanwhile.
+ */
 static void send_to_lwp(struct guest *gu, int number)
 {
 	const struct lwp *lw;
+	struct note *n;
 
 	sys.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 	lw = lwp_of(gu);
 	if (!lw || !guest_take_back(gu, number))
 		return;
-	for (struct note *n = notes; n < notes + NOTES; n++) {
-		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number)
-			queue_to(lw->lw_tid, n);
-	}
+	for (uint64_t order = 0; (n = given(gu, number, order)) != NULL; order = n->order)
+		queue_to(lw->lw_tid, n);
 }
 
 void route_interrupt(const struct guest *gu)
@@ -277,19 +452,19 @@ void route_interrupt(const struct guest *gu)
 
 bool route_deliver(const struct guest *gu, int number)
 {
+	bool handled = load_acquire(&handlers[number].handler);
+	uint64_t order = 0;
 	struct note *n;
-	bool any = false;
 
-	while ((n = given(gu, number)) != NULL) {
-		uint64_t order = n->order;
-
-		queue_to((int)RAW(SYS_gettid), n);
-		/* If it is there yet, there is no handler any more. */
-		if (n->order == order)
+	while ((n = given(gu, number, order)) != NULL) {
+		order = n->order;
+		/* At the end of a handler it is still blocked, and comes in a moment. */
+		if (handled)
+			queue_to((int)RAW(SYS_gettid), n);
+		else
 			change(n, NOTE_GIVEN, NOTE_FREE);
-		any = true;
 	}
-	return any;
+	return handled && order;
 }
 
 static void give(struct note *n, struct guest *gu)
@@ -301,25 +476,25 @@ static void give(struct note *n, struct guest *gu)
 	guest_signal(gu, number);
 	if (gu == guest_self)
 		return;
-	send_to_lwp(gu, number);
+	/*
+	 * Among others one in the program has been kicked; who is alone may wait in the kernel, which is to end the
+	 * call.
+	 */
+	if (!load_relaxed(&guest_crowd))
+		send_to_lwp(gu, number);
 	if (load_seq_cst(&gu->gu_tid) == 0 && change(n, NOTE_GIVEN, NOTE_NOTED))
 		kick();
 }
 
-/* The note that was noted first, after ORDER; and those of guests that have ended are noted again. */
-static struct note *next(uint64_t order)
+bool route_queue(struct guest *gu, const siginfo_t *info)
 {
-	struct note *first = NULL;
+	struct note *n = write_note(info);
 
-	for (struct note *n = notes; n < notes + NOTES; n++) {
-		uint32_t state = load_acquire(&n->state);
-
-		if (state == NOTE_GIVEN && load_relaxed(&n->guest->gu_tid) == 0 && change(n, NOTE_GIVEN, NOTE_NOTED))
-			state = NOTE_NOTED;
-		if (state == NOTE_NOTED && n->order > order && (!first || n->order < first->order))
-			first = n;
-	}
-	return first;
+	if (!n)
+		return false;
+	give_alone(n, gu);
+	guest_signal(gu, info->si_signo);
+	return true;
 }
 
 bool route_send(const siginfo_t *info)
@@ -398,51 +573,41 @@ void route_look(void)
 		kick();
 }
 
-/* Caused by what the thread itself does: they are its own, and may need a stack of their own. */
-static bool is_fault(int number)
+/* The C library's own two are for a thread, and do not wait. */
+static bool is_wrapped(int number, const struct action *action)
 {
-	return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
-}
-
-static bool is_routed(int number)
-{
-	switch (number) {
-	case SIGABRT:
-	case SIGPIPE:
-	case SIGXFSZ:
-	case SIGPROF:
-	case SIGVTALRM:
-		return false;
-	default:
-		/* The C library's own two are for a thread. */
-		return !is_fault(number) && (number < 32 || number >= SIGRTMIN);
-	}
+	return action->handler != (void *)SIG_DFL && action->handler != (void *)SIG_IGN &&
+	       (number < 32 || number >= SIGRTMIN);
 }
 
 void route_wrap(int number, struct action *action)
 {
-	const uint64_t changed = (uint64_t)SA_SIGINFO | (uint64_t)SA_ONSTACK;
+	uint64_t ours = 0;
 
-	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || is_fault(number))
+	if (!is_wrapped(number, action)) {
+		store_release(&handlers[number].handler, NULL);
 		return;
-	handlers[number].flags = action->flags & changed;
-	action->flags &= ~(uint64_t)SA_ONSTACK;
-	if (!is_routed(number) || (action->flags & (uint64_t)SA_RESETHAND))
-		return;
+	}
+	if (!is_fault(number))
+		ours |= (uint64_t)SA_ONSTACK;
+	if (is_routed(number))
+		ours |= (uint64_t)SA_RESETHAND;
+	store_relaxed(&handlers[number].flags, action->flags);
+	store_relaxed(&handlers[number].mask, action->mask);
 	store_release(&handlers[number].handler, (handler_fn *)action->handler);
 	action->handler = (void *)on_signal;
-	action->flags |= SA_SIGINFO;
-	wanted = true;
+	action->flags = (action->flags & ~ours) | (uint64_t)SA_SIGINFO;
+	/* Until on_signal() has found out where it is nothing else may come. */
+	action->mask = ~UINT64_C(0);
+	wanted |= is_routed(number);
 	make_router();
 }
 
 void route_unwrap(int number, struct action *action)
 {
-	if (action->handler == (void *)SIG_DFL || action->handler == (void *)SIG_IGN || is_fault(number))
+	if (action->handler != (void *)on_signal)
 		return;
-	if (action->handler == (void *)on_signal) {
-		action->handler = (void *)handlers[number].handler;
-		action->flags &= ~(uint64_t)SA_SIGINFO;
-	}
-	action->flags |= handlers[number].flags;
+	action->handler = (void *)handlers[number].handler;
+	action->flags = handlers[number].flags;
+	action->mask = handlers[number].mask;
 }

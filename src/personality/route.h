@@ -36,11 +36,21 @@ void route_forked(void);
 /* INFO's signal, to this process, reaches a guest; false: the kernel is to find somebody. Context: T. */
 bool route_send(const siginfo_t *info);
 
+/* INFO's signal is for GU alone: false, too many are on their way. Context: T. */
+bool route_queue(struct guest *gu, const siginfo_t *info);
+
 /* Signals to the process that GU, the caller, has been given are raised here; false: there is none. Context: T. */
 bool route_deliver(const struct guest *gu, int number);
 
+/* Is there one? */
+bool route_is_given(const struct guest *gu, int number);
+
 /* What came with one of them, which is taken; false: there is none. Context: T S. */
 bool route_take(const struct guest *gu, int number, siginfo_t *info);
+
+/* Signals to the process that nobody has been given: the set. One of SET with what came with it: 0 if there is none. */
+uint64_t route_noted(void);
+int route_take_noted(uint64_t set, siginfo_t *info);
 
 /* A thread's mask has changed, or a thread has ended: signals that nobody took are looked at again. Context: T V. */
 void route_look(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* signals.h - masks, alternate stacks, and signals from one thread to another */
+/* signals.h - signals from one thread to another, and to those that wait for them */
 #ifndef PERSONALITY_SIGNALS_H
 #define PERSONALITY_SIGNALS_H
 
@@ -8,19 +8,6 @@
 #include <ucontext.h>
 
 #include "personality/entry.h"
-
-void signals_begin(void); /* the process */
-void signals_start(void); /* the runtime */
-void signals_lwp_begins(void);
-
-/*
- * Around a fork: no handler runs on this kernel thread. The mask before; and back to it, on both sides. Context: T K.
- */
-uint64_t signals_hold(void);
-void signals_release(uint64_t mask);
-
-/* The LWP gets the mask and the alternate stack of the calling guest, which goes back to the program. Context: T. */
-void signals_settle(void);
 
 /* Signals that were sent to the calling guest are raised, in ENTRY_PROGRAM. Context: T. */
 void signals_deliver(void);
@@ -34,13 +21,14 @@ void signals_return(const ucontext_t *frame);
 /* The caller's wait was interrupted: would the kernel begin the call again? */
 bool signals_restart(void);
 
+/* The caller has written to a pipe that nobody reads. Context: T. */
+void signals_broken_pipe(void);
+
 /* System calls. */
-int64_t signals_mask(struct entry_regs *g);
 int64_t signals_action(struct entry_regs *g);
-int64_t signals_alternate(struct entry_regs *g);
+int64_t signals_pending(struct entry_regs *g);
 int64_t signals_timedwait(struct entry_regs *g);
 int64_t signals_pause(struct entry_regs *g);
-int64_t signals_suspend(struct entry_regs *g);
 int64_t signals_kill(struct entry_regs *g);
 int64_t signals_tgkill(struct entry_regs *g);
 int64_t signals_tkill(struct entry_regs *g);

@@ -12,6 +12,7 @@
 #include "personality/calls.h"
 #include "personality/clone.h"
 #include "personality/futex.h"
+#include "personality/masks.h"
 #include "personality/offload.h"
 #include "personality/signals.h"
 

@@ -315,6 +315,33 @@ entry_sigreturn:
 	.cfi_endproc
 	.size entry_sigreturn, . - entry_sigreturn
 
+/* entry_call_on(top, handler, number, info, context) */
+	.globl entry_call_on
+	.hidden entry_call_on
+	.type entry_call_on, @function
+	.p2align 4
+entry_call_on:
+	.cfi_startproc
+	pushq %rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	movq %rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	andq $-16, %rdi
+	movq %rdi, %rsp
+	movq %rsi, %rax
+	movl %edx, %edi
+	movq %rcx, %rsi
+	movq %r8, %rdx
+	call *%rax
+	movq %rbp, %rsp
+	popq %rbp
+	.cfi_def_cfa %rsp, 8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size entry_call_on, . - entry_call_on
+
 /* No CFI: unwinders know what these bytes are. The nop is for those that look one byte before the return address. */
 	nop
 	.globl entry_restorer
