@@ -89,7 +89,7 @@ static struct {
 	uint32_t left;		 /* messages that are queued or run */
 	uint32_t must;		 /* of these: that the end of the process waits for */
 	bool prepared;
-	bool closed;	    /* the process ends: nothing returns */
+	bool closed;	    /* the process ends: what may be revoked does not begin, and does not return */
 	struct helper *all; /* by h_next */
 } helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
@@ -389,11 +389,16 @@ static void helper_create(void)
 		fail_if_alone();
 }
 
-/* Queues M; with the lock held before, but not after. */
+/* Queues M; with the lock held before, but not after. Nobody would come to end it when the process ends already. */
 static void queue_locked(struct ell_msg *m)
 {
 	bool grow;
 
+	if (UNLIKELY(helpers.closed && !is_must(m))) {
+		sys.pthread_mutex_unlock(&helpers.lock);
+		message_finish(m, op_stopped(m));
+		return;
+	}
 	prepare_locked();
 	queue_push_locked(m);
 	grow = grow_locked();

@@ -344,6 +344,26 @@ static void what_is_not_marked_is_not_waited_for(void)
 	each_way(send_large_unmarked, open_pipe_that_nobody_reads, close_pipe);
 }
 
+/* On the poll back end it is in the next round, when the process ends already, that a helper gets it. */
+static void receive_all_of_what_never_comes(void)
+{
+	ell_exit_bound(3600 * ELL_SEC);
+	ell_msg_init(&drained[0], NULL, NULL);
+	ell_msg_recv(&drained[0], ends[0], large, LARGE, MSG_WAITALL);
+	CHECK_EQ(ell_msg_send(&drained[0]), 0);
+}
+
+static void open_sockets_with_a_byte(void)
+{
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	CHECK_EQ(write(ends[1], "", 1), 1);
+}
+
+static void nor_is_what_a_helper_would_begin_after_that(void)
+{
+	each_way(receive_all_of_what_never_comes, open_sockets_with_a_byte, close_pipe);
+}
+
 /*
  * Bounded
  */
@@ -603,6 +623,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(what_is_marked_is_completed),
 		HARNESS_CASE(an_lwp_that_has_messages_out_goes_on),
 		HARNESS_CASE(what_is_not_marked_is_not_waited_for),
+		HARNESS_CASE(nor_is_what_a_helper_would_begin_after_that),
 		HARNESS_CASE(what_is_never_completed_takes_the_bound),
 		HARNESS_CASE(an_open_that_hangs_does_not_keep_the_process),
 		HARNESS_CASE(a_file_system_that_never_answers_does_not_keep_the_process),
