@@ -57,12 +57,13 @@ static struct {
 	bool works;
 	const char *why_not;
 	void *(*allocate)(void *memory);
+	void (*release)(void *block, bool whole); /* NULL: what is not used any more is only kept */
 	void (*init_ctype)(void);
 	void (*call_destructors)(void);
 	struct tls_layout layout;
 	struct module modules[MODULES_MAX];
 	unsigned module_count;
-	uintptr_t trial; /* the block of try_it() */
+	uintptr_t kept;
 	uint32_t tids;
 } tls;
 
@@ -175,6 +176,14 @@ uintptr_t tls_create(void)
 	return (uintptr_t)block;
 }
 
+void tls_destroy(uintptr_t tp)
+{
+	if (tls.release)
+		tls.release((void *)tp, true);
+	else
+		tls.kept = tp;
+}
+
 void tls_enter(bool used)
 {
 	uintptr_t tp = arch_tls();
@@ -240,14 +249,14 @@ static bool try_it(void)
 	arch_tls_set(own);
 	good = good && finds_marks(EXDEV, EXDEV);
 	leave_marks(CANARY, 0);
-	/* It is not given back, for that would take a list for one entry; but it is not lost. */
-	tls.trial = other;
+	tls_destroy(other);
 	return good;
 }
 
 static bool look_for_symbols(void)
 {
 	tls.allocate = (void *(*)(void *))dlsym(RTLD_DEFAULT, "_dl_allocate_tls");
+	tls.release = (void (*)(void *, bool))dlsym(RTLD_DEFAULT, "_dl_deallocate_tls");
 	tls.init_ctype = (void (*)(void))dlsym(RTLD_DEFAULT, "__ctype_init");
 	tls.call_destructors = (void (*)(void))dlsym(RTLD_DEFAULT, "__call_tls_dtors");
 	return tls.allocate && tls.init_ctype && tls.call_destructors;

@@ -16,6 +16,9 @@ const char *tls_describe(void);
 /* A new block: the thread pointer for it, or 0 without memory. Context: T F. */
 uintptr_t tls_create(void);
 
+/* Gives the block TP back, on which no thread has begun that the C library knows. Context: T F. */
+void tls_destroy(uintptr_t tp);
+
 /* Who begins on the block TP is not to be interrupted before it says so (base/guard.h). Context: T F. */
 void tls_guard(uintptr_t tp);
 

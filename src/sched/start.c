@@ -152,6 +152,8 @@ static void leave_lwp(struct lwp *lw)
 	if (lw->lw_kport)
 		lw->lw_kport->kp_ops->destroy(lw->lw_kport);
 	lw->lw_kport = NULL;
+	if (lw->lw_vcpu && lw->lw_vcpu->vc_tls && lw->lw_vcpu->vc_tls != lw->lw_tls)
+		tls_destroy(lw->lw_vcpu->vc_tls);
 }
 
 static void *lwp_main(void *arg)

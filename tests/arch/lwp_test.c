@@ -84,6 +84,7 @@ static void an_lwp_goes_along_to_other_tls(void)
 		check_lwp();
 	}
 	arch_lwp_set(NULL);
+	tls_destroy(block);
 }
 
 /* A block that another LWP has used before does not remember it. */
@@ -102,6 +103,7 @@ static void a_block_belongs_to_the_lwp_that_runs_on_it(void)
 	CHECK(arch_lwp_or_null() == &another);
 	arch_tls_set(own);
 	arch_lwp_set(NULL);
+	tls_destroy(block);
 }
 
 /* What a signal handler is to find, but for the moments in which it changes: then NULL. */
@@ -148,6 +150,7 @@ static void look_while_tls_changes(bool renew)
 	CHECK_EQ(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
 	CHECK_EQ(misled, 0);
 	arch_lwp_set(NULL);
+	tls_destroy(block);
 }
 
 static void a_signal_handler_finds_the_lwp_while_tls_is_changed(void)
