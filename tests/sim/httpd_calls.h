@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * httpd_calls.h - comes before each source of examples/httpd: what it asks the kernel for itself, the simulated one
- * gets
+ * httpd_calls.h - before each source of examples/httpd: what it asks the kernel for goes to the simulated one
  *
  * A program that is simulated has no kernel but that one. The sources are those of the example, as they stand.
  */
