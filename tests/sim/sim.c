@@ -145,21 +145,6 @@ static void choose_faults(const struct scenario *sc)
 		wf->wf_full = 8 + (unsigned)world_random(64);
 }
 
-/* What the queues say of themselves is so. */
-static void check_queues(void)
-{
-	for (unsigned i = 0; i < runtime.rt_count; i++) {
-		const struct vcpu *vc = &runtime.rt_vcpus[i];
-		unsigned n = 0;
-
-		for (const struct thread *th = vc->vc_more_first; th; th = th->th_next)
-			n++;
-		if (n != vc->vc_more_count || vc->vc_tail - vc->vc_head > RUNQ_SIZE)
-			world_fail("vcpu %u: %u threads in the list, counted %u; queue %u to %u", i, n,
-				   vc->vc_more_count, vc->vc_head, vc->vc_tail);
-	}
-}
-
 static const struct scenario *scenario;
 
 void run_over(void)
@@ -177,7 +162,6 @@ static void at_exit(void)
 		scenario->after();
 	if (!scenario->exits) {
 		world_settle();
-		check_queues();
 		sim_end();
 	}
 	run_over();
@@ -204,6 +188,7 @@ static void run_here(const struct scenario *sc, uint64_t seed)
 		setenv("ELLULA_UNPROBE", "all", 1);
 	world_report_more = report_threads;
 	scenario = sc;
+	checks_begin();
 	CHECK(atexit(at_exit) == 0);
 	CHECK(ell_run(sc->main_fn, NULL) == 0);
 	exit(0);

@@ -25,6 +25,9 @@ struct scenario {
 
 extern const struct scenario locks[], messages[], threads[], calls[], life[], httpd[];
 
+/* From now on the scheduler's queues are looked at all the time (checks.c). */
+void checks_begin(void);
+
 /* The scenario is wrong here. */
 #define CHECK(cond)                                                                                                    \
 	do {                                                                                                           \

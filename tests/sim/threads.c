@@ -240,6 +240,42 @@ static int yield_main(void *unused)
 	return 0;
 }
 
+/* Two that hand a mutex to and fro run before the queue each time: those in it have their turns all the same. */
+
+static struct ell_mutex handed;
+static struct ell_cond called[2];
+
+static void *hand_over(void *arg)
+{
+	unsigned self = (unsigned)(uintptr_t)arg;
+
+	CHECK(ell_mutex_lock(&handed) == 0);
+	for (unsigned i = 0; i < 2 * ROUNDS; i++) {
+		while (whose != self)
+			CHECK(ell_cond_wait(&called[self], &handed) == 0);
+		whose = !self;
+		CHECK(ell_cond_signal(&called[!self]) == 0);
+	}
+	CHECK(ell_mutex_unlock(&handed) == 0);
+	return NULL;
+}
+
+static void *hand_over_or_yield(void *arg)
+{
+	return (uintptr_t)arg < 2 ? hand_over(arg) : yield_often(arg);
+}
+
+static int front_main(void *unused)
+{
+	(void)unused;
+	ell_mutex_init(&handed);
+	ell_cond_init(&called[0]);
+	ell_cond_init(&called[1]);
+	left = any(1, 2);
+	crew(2 + left, hand_over_or_yield);
+	return 0;
+}
+
 /* Stealing: many threads from one, each runs exactly once, on whichever vCPU. */
 
 static uint32_t ran[64];
@@ -321,6 +357,7 @@ const struct scenario threads[] = {
 	{.name = "wanted", .main_fn = wanted_main},
 	{.name = "sleep", .main_fn = sleep_main},
 	{.name = "yield", .main_fn = yield_main},
+	{.name = "front", .main_fn = front_main},
 	{.name = "steal", .main_fn = steal_main, .vcpus = 2},
 	{.name = "crowd", .main_fn = crowd_main, .vcpus = 2},
 	{.name = "end", .main_fn = end_main},

@@ -14,7 +14,8 @@
  * enters it again. The submission queue may be refused for a while.
  *
  * What is checked: a job has one message and one completion; its message is on its way, in the same generation, as long
- * as the job lives and whenever it touches memory; nothing is left at the end.
+ * as the job lives and whenever it touches memory; an LWP counts right what it has with the kernel; nothing is left at
+ * the end.
  */
 #include <errno.h>
 #include <poll.h>
@@ -381,6 +382,21 @@ static void take_overflow(struct ring *rg)
 		queue_add(&rg->rg_cq, c);
 }
 
+/* What the LWP believes that the kernel has is what it has. */
+static void check_counts(const struct ring *rg)
+{
+	const struct kport *kp = &rg->rg_kport;
+	uint32_t have = 0, longs = 0;
+
+	for (const struct job *job = jobs; job; job = job->jb_next)
+		have += job->jb_ring == rg;
+	for (const struct ell_msg *m = kp->kp_long; m; m = m->ms_next)
+		longs++;
+	if (have != kp->kp_outstanding || longs != kp->kp_long_count)
+		world_fail("kernel port %u has %u messages, counted %u, of them %u long ones, counted %u",
+			   kp->kp_number, have, kp->kp_outstanding, longs, kp->kp_long_count);
+}
+
 static void sim_flush(struct kport *kp)
 {
 	struct ring *rg = ring_of(kp);
@@ -395,6 +411,7 @@ static void sim_flush(struct kport *kp)
 		take_overflow(rg);
 	} while (reap(rg));
 	rg->rg_reaping = false;
+	check_counts(rg);
 }
 
 static void sim_sleep(struct kport *kp, ell_time until)

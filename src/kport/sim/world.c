@@ -121,6 +121,7 @@ static struct {
 struct world_faults world_faults;
 bool world_traces;
 void (*world_report_more)(void);
+void (*world_at_step)(void);
 
 bool world_runs(void)
 {
@@ -473,6 +474,8 @@ static inline void step(const char *file, int line)
 	ac->ac_file = file;
 	ac->ac_line = line;
 	note_step(file, line);
+	if (world_at_step)
+		world_at_step();
 	if (LIKELY(--world.budget > 0 && world.now < world.due))
 		return;
 	if (UNLIKELY(world.steps > STEPS_MAX))

@@ -112,4 +112,7 @@ extern void (*world_report_more)(void);
 
 uint64_t world_steps(void);
 
+/* Called before each step of a kernel thread, and must not be one. May be NULL. */
+extern void (*world_at_step)(void);
+
 #endif
