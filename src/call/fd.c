@@ -320,7 +320,7 @@ static void remove_waiter(struct fd_record *rec, const struct waiter *w)
 }
 
 /* There may be more: for who receives next, and for who has begun to wait while we received. */
-static void set_ready(struct fd_record *rec)
+void fd_nudge(struct fd_record *rec)
 {
 	lock_acquire(&rec->fr_lock);
 	store_relaxed(&rec->fr_ready, true);
@@ -373,7 +373,7 @@ static bool may_be_ready(struct fd_record *rec, int64_t result, bool more)
 static void resolve_doubt(struct fd_record *rec)
 {
 	if (xchg_acq_rel(&rec->fr_doubt, false) && is_at_mark(rec)) /* ORD doubt-2: pairs with ORD doubt-1 */
-		set_ready(rec);
+		fd_nudge(rec);
 }
 
 /* To a few milliseconds; in half the time of ell_now(). */
@@ -428,7 +428,7 @@ static int64_t wait_ready(struct fd_record *rec, uint32_t uses, ell_time until)
 		if (stuck)
 			error = wait_once((int)(rec - records), until);
 		if (stuck && !error)
-			set_ready(rec);
+			fd_nudge(rec);
 	} else {
 		if (arm)
 			watch_send(rec);
@@ -450,7 +450,7 @@ int64_t fd_receive(struct fd_record *rec, int fd, fd_attempt *attempt, void *arg
 
 			if (result != -EAGAIN) {
 				if (may_be_ready(rec, result, more))
-					set_ready(rec);
+					fd_nudge(rec);
 				return result;
 			}
 		}

@@ -39,6 +39,9 @@ bool fd_forget(int fd);
 /* FD was closed, but its watch holds the file: makes the kernel see that now. Context: T F. */
 void fd_flush(void);
 
+/* Who waits on REC tries once more. Context: any but S. */
+void fd_nudge(struct fd_record *rec);
+
 /* One try to receive: the count or -errno; sets *MORE if there may be more after it. */
 typedef int64_t fd_attempt(int fd, void *arg, bool *more);
 

@@ -24,9 +24,9 @@ int64_t rw_fsync(struct entry_regs *g);
 int64_t rw_close(struct entry_regs *g);
 int64_t rw_close_range(struct entry_regs *g);
 int64_t rw_dup2(struct entry_regs *g);
-
-/* There is a second thread, where there was one before. */
-void rw_crowd_begins(void);
+int64_t rw_dup(struct entry_regs *g);
+int64_t rw_ioctl(struct entry_regs *g);
+int64_t rw_setsockopt(struct entry_regs *g);
 
 /* multi.c */
 int64_t multi_poll(struct entry_regs *g);

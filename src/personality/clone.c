@@ -38,6 +38,7 @@
 #include "personality/robust.h"
 #include "personality/route.h"
 #include "personality/signals.h"
+#include "personality/sockets.h"
 #include "personality/stats.h"
 #include "sched/current.h"
 #include "sched/inside.h"
@@ -226,7 +227,7 @@ static int64_t make_guest(const struct entry_regs *g, const struct clone_wish *w
 		*w->child_tid = (uint32_t)tid;
 	__atomic_add_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	if (xchg_seq_cst(&guest_crowd, 1) == 0)
-		rw_crowd_begins();
+		sockets_unsure_of_all();
 	count_up(&stats.threads, 1);
 	sched_ready(th, READY_LAST);
 	return tid;

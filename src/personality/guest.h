@@ -15,6 +15,7 @@
 #include "personality/entry.h"
 #include "sched/park.h"
 
+struct fd_record;
 struct lwp;
 struct robust_list_head;
 struct thread;
@@ -38,12 +39,13 @@ struct guest {
 	int32_t gu_tid;		      /* written at its start; others read it */
 	int gu_errno;		      /* the program's, while it is in here */
 	uint32_t gu_lock;
-	struct ell_msg *gu_message; /* what it waits for; lock */
-	park_ticket gu_ticket;	    /* of its sleep that a signal ends, or 0; others read */
-	uint32_t gu_stop;	    /* the call that a helper makes for it is to end; lock to write */
-	int gu_helper;		    /* that helper's number, or 0; lock */
-	uint64_t gu_wanted;	    /* signals that it waits for by rt_sigtimedwait(); lock to write */
-	uint64_t gu_pending;	    /* signals sent to it, bit number - 1; anybody adds */
+	struct ell_msg *gu_message;  /* what it waits for; lock */
+	park_ticket gu_ticket;	     /* of its sleep that a signal ends, or 0; others read */
+	struct fd_record *gu_record; /* of the socket that it receives from, or NULL; others read */
+	uint32_t gu_stop;	     /* the call that a helper makes for it is to end; lock to write */
+	int gu_helper;		     /* that helper's number, or 0; lock */
+	uint64_t gu_wanted;	     /* signals that it waits for by rt_sigtimedwait(); lock to write */
+	uint64_t gu_pending;	     /* signals sent to it, bit number - 1; anybody adds */
 	char gu_name[16];
 };
 

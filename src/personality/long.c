@@ -13,6 +13,7 @@
 #include "personality/calls.h"
 #include "personality/guest.h"
 #include "personality/offload.h"
+#include "personality/sockets.h"
 #include "personality/times.h"
 #include "sys/sys.h"
 
@@ -98,11 +99,18 @@ int64_t long_flock(struct entry_regs *g)
 
 int64_t long_fcntl(struct entry_regs *g)
 {
+	int64_t result;
+
 	if (g->rsi == F_SETLKW)
 		return try_first(g, &g->rsi, F_SETLK, -EAGAIN);
 	if (g->rsi == F_OFD_SETLKW)
 		return try_first(g, &g->rsi, F_OFD_SETLK, -EAGAIN);
-	return pass(g);
+	if (g->rsi == F_DUPFD || g->rsi == F_DUPFD_CLOEXEC)
+		sockets_unsure((int)g->rdi);
+	result = pass(g);
+	if (g->rsi == F_SETFL)
+		sockets_changed((int)g->rdi);
+	return result;
 }
 
 static int64_t open_at(struct entry_regs *g, int dir, const char *path, uint64_t flags)

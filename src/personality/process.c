@@ -40,6 +40,7 @@
 #include "personality/offload.h"
 #include "personality/rewrite.h"
 #include "personality/route.h"
+#include "personality/sockets.h"
 #include "personality/stats.h"
 #include "sched/fork.h"
 #include "sched/lwp.h"
@@ -141,6 +142,8 @@ static int64_t vfork_here(const struct entry_regs *g)
 
 int64_t process_make(const struct entry_regs *g, const struct clone_wish *w)
 {
+	/* It has the descriptors, too. */
+	sockets_unsure_of_all();
 	if (w->stack)
 		return process_plain(g);
 	if ((w->flags & CLONE_VM) && g->rax == SYS_clone3)

@@ -4,9 +4,7 @@
  *
  * Each call is first tried in a way that cannot wait. If it would wait, and the descriptor is not in non-blocking mode,
  * it becomes a message. What a descriptor is decides how it is tried, and is asked once: kinds[] is cleared where a
- * number gets another meaning, by close() and dup2(); and as these are only seen while there are several threads, what
- * is
-known from an earlier such time is worth nothing.
+ * number gets another meaning, by close() and dup2(). Sockets of which more is known need no try: sockets.c.
  *
  * Files of a disk pass: reading and writing them ends soon, and they cannot be waited for. A time-out of the socket's
  * (SO_RCVTIMEO, SO_SNDTIMEO) is the message's deadline.
@@ -14,6 +12,7 @@ known from an earlier such time is worth nothing.
 #include <ellula/ops.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -24,23 +23,18 @@ known from an earlier such time is worth nothing.
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "call/fd.h"
 #include "personality/calls.h"
 #include "personality/guest.h"
+#include "personality/sockets.h"
 #include "personality/stats.h"
 #include "sys/sys.h"
 
 enum kind { KIND_UNKNOWN, KIND_FILE, KIND_SOCKET, KIND_PIPE, KIND_OTHER };
 
-enum { KINDS = 1 << 16, KIND_BITS = 3 };
+enum { KINDS = 1 << 16 };
 
-/* The kind, and above it the time it is of. */
-static uint32_t kinds[KINDS];
-static uint32_t now;
-
-void rw_crowd_begins(void)
-{
-	store_relaxed(&now, load_relaxed(&now) + (1 << KIND_BITS));
-}
+static uint8_t kinds[KINDS];
 
 static int64_t pass(const struct entry_regs *g)
 {
@@ -50,10 +44,9 @@ static int64_t pass(const struct entry_regs *g)
 static enum kind kind_of(int fd)
 {
 	struct stat st;
-	uint32_t known = fd < KINDS && fd >= 0 ? load_relaxed(&kinds[fd]) : 0;
-	enum kind kind = known & ((1 << KIND_BITS) - 1);
+	enum kind kind = fd < KINDS && fd >= 0 ? load_relaxed(&kinds[fd]) : KIND_UNKNOWN;
 
-	if (LIKELY(kind && known - kind == load_relaxed(&now)))
+	if (LIKELY(kind != KIND_UNKNOWN))
 		return kind;
 	if (sys.fstat(fd, &st) != 0)
 		return KIND_UNKNOWN;
@@ -64,7 +57,7 @@ static enum kind kind_of(int fd)
 	else
 		kind = S_ISFIFO(st.st_mode) ? KIND_PIPE : KIND_OTHER;
 	if (fd < KINDS)
-		store_relaxed(&kinds[fd], load_relaxed(&now) | kind);
+		store_relaxed(&kinds[fd], (uint8_t)kind);
 	return kind;
 }
 
@@ -90,6 +83,52 @@ static ell_time socket_deadline(int fd, int which)
 	if (RAW(SYS_getsockopt, fd, SOL_SOCKET, which, &tv, &len) != 0 || (tv.tv_sec == 0 && tv.tv_usec == 0))
 		return ELL_FOREVER;
 	return ell_after(tv.tv_sec * ELL_SEC + tv.tv_usec * ELL_USEC);
+}
+
+static size_t total(const struct iovec *vector, int count)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < count; i++)
+		sum += vector[i].iov_len;
+	return sum;
+}
+
+/* One try to receive, for fd_receive(). */
+struct receive {
+	const struct entry_regs *g;
+	uint64_t *flags; /* in G */
+	size_t wanted;
+};
+
+static int64_t try_receive(int fd, void *arg, bool *more)
+{
+	const struct receive *r = arg;
+	uint64_t asked = *r->flags;
+	int64_t n;
+
+	(void)fd;
+	if (guest_interrupted())
+		return -EINTR;
+	*r->flags = asked | MSG_DONTWAIT;
+	n = pass(r->g);
+	*r->flags = asked;
+	*more = n >= (int64_t)r->wanted || (asked & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
+	return n;
+}
+
+/* Receives from a socket that is watched, and waits for that until UNTIL. */
+static int64_t receive_watched(struct fd_record *rec, struct receive *r, ell_time until)
+{
+	struct guest *gu = guest_self;
+	int64_t result = -EINTR;
+
+	/* ORD guest-1: pairs with ORD guest-2: who sends a signal later sees the record. */
+	store_seq_cst(&gu->gu_record, rec);
+	if (!guest_interrupted())
+		result = fd_receive(rec, (int)r->g->rdi, try_receive, r, until);
+	store_relaxed(&gu->gu_record, NULL);
+	return result == -ETIMEDOUT && until != ELL_FOREVER ? -EAGAIN : result;
 }
 
 static int64_t do_by(struct ell_msg *m, ell_time until, int64_t late)
@@ -127,10 +166,19 @@ static int64_t transfer(const struct entry_regs *g, const struct iovec *vector, 
 	enum kind kind = kind_of(fd);
 	short events = in ? POLLIN : POLLOUT;
 	ell_time until = ELL_FOREVER;
+	struct fd_record *rec;
 	int64_t result;
 
 	if (kind == KIND_FILE || kind == KIND_UNKNOWN)
 		return pass(g);
+	rec = kind == KIND_SOCKET && in ? sockets_record(fd, &until) : NULL;
+	if (rec) {
+		struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)vector, .msg_iovlen = (size_t)count};
+		struct entry_regs call = {.rax = SYS_recvmsg, .rdi = g->rdi, .rsi = (uint64_t)&msg};
+		struct receive r = {&call, &call.rdx, total(vector, count)};
+
+		return receive_watched(rec, &r, until);
+	}
 	for (bool first = true;; first = false) {
 		if (kind == KIND_SOCKET) {
 			struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)vector, .msg_iovlen = (size_t)count};
@@ -156,15 +204,6 @@ static int64_t transfer(const struct entry_regs *g, const struct iovec *vector, 
 		if (result < 0)
 			return result;
 	}
-}
-
-static size_t total(const struct iovec *vector, int count)
-{
-	size_t sum = 0;
-
-	for (int i = 0; i < count; i++)
-		sum += vector[i].iov_len;
-	return sum;
 }
 
 /* What a blocking descriptor's write does: all of it. The rest is a message, piece by piece. */
@@ -230,16 +269,24 @@ int64_t rw_writev(struct entry_regs *g)
 	return is_plain(g) ? write_rest(g, vector, (int)g->rdx, transfer(g, vector, (int)g->rdx, false)) : pass(g);
 }
 
-/* A call on a socket whose flags are in FLAGS: tried with MSG_DONTWAIT, and again when EVENTS say so. */
-static int64_t socket_call(struct entry_regs *g, uint64_t *flags, short events)
+/*
+ * A call on a socket whose flags are in FLAGS: tried with MSG_DONTWAIT, and again when EVENTS say so. WANTED: so many
+ * bytes at most.
+ */
+static int64_t socket_call(struct entry_regs *g, uint64_t *flags, short events, size_t wanted)
 {
 	int fd = (int)g->rdi;
+	struct receive r = {g, flags, wanted};
 	uint64_t asked = *flags;
 	ell_time until = ELL_FOREVER;
+	struct fd_record *rec;
 	int64_t result;
 
 	if (asked & MSG_DONTWAIT)
 		return pass(g);
+	rec = events == POLLIN ? sockets_record(fd, &until) : NULL;
+	if (rec)
+		return receive_watched(rec, &r, until);
 	for (bool first = true;; first = false) {
 		*flags = asked | MSG_DONTWAIT;
 		result = pass(g);
@@ -264,7 +311,7 @@ int64_t rw_recvfrom(struct entry_regs *g)
 
 	/* All that was asked for: what has come is ours already, whatever happens then. */
 	for (;;) {
-		n = socket_call(&rest, &rest.r10, POLLIN);
+		n = socket_call(&rest, &rest.r10, POLLIN, rest.rdx);
 		if (n <= 0 || !(g->r10 & MSG_WAITALL) || (g->r10 & (MSG_PEEK | MSG_DONTWAIT)) || g->r8)
 			return done ? done : n;
 		done += n;
@@ -277,7 +324,9 @@ int64_t rw_recvfrom(struct entry_regs *g)
 
 int64_t rw_recvmsg(struct entry_regs *g)
 {
-	return socket_call(g, &g->rdx, POLLIN);
+	const struct msghdr *msg = (const struct msghdr *)g->rsi;
+
+	return socket_call(g, &g->rdx, POLLIN, total(msg->msg_iov, (int)msg->msg_iovlen));
 }
 
 static bool is_stream(int fd)
@@ -291,7 +340,7 @@ static bool is_stream(int fd)
 int64_t rw_sendto(struct entry_regs *g)
 {
 	struct entry_regs rest = *g;
-	int64_t n = socket_call(&rest, &rest.r10, POLLOUT), done = n;
+	int64_t n = socket_call(&rest, &rest.r10, POLLOUT, 0), done = n;
 
 	if (n < 0 || (uint64_t)n >= g->rdx || (g->r10 & MSG_DONTWAIT) || !is_stream((int)g->rdi) ||
 	    is_nonblocking((int)g->rdi))
@@ -299,7 +348,7 @@ int64_t rw_sendto(struct entry_regs *g)
 	while ((uint64_t)done < g->rdx) {
 		rest.rsi = g->rsi + (uint64_t)done;
 		rest.rdx = g->rdx - (uint64_t)done;
-		n = socket_call(&rest, &rest.r10, POLLOUT);
+		n = socket_call(&rest, &rest.r10, POLLOUT, 0);
 		if (n <= 0)
 			break;
 		done += n;
@@ -310,8 +359,12 @@ int64_t rw_sendto(struct entry_regs *g)
 int64_t rw_sendmsg(struct entry_regs *g)
 {
 	const struct msghdr *msg = (const struct msghdr *)g->rsi;
-	int64_t n = socket_call(g, &g->rdx, POLLOUT);
+	int64_t n;
 
+	/* With it other processes may get descriptors. */
+	if (msg->msg_controllen)
+		sockets_unsure_of_all();
+	n = socket_call(g, &g->rdx, POLLOUT, 0);
 	if (n <= 0 || (g->rdx & MSG_DONTWAIT) || !is_stream((int)g->rdi))
 		return n;
 	return write_rest(g, msg->msg_iov, (int)msg->msg_iovlen, n);
@@ -321,12 +374,18 @@ int64_t rw_accept(struct entry_regs *g)
 {
 	int fd = (int)g->rdi, flags = g->rax == SYS_accept4 ? (int)g->r10 : 0;
 	struct ell_msg m;
+	int64_t new;
 
-	if (is_nonblocking(fd))
-		return pass(g);
-	ell_msg_init(&m, NULL, NULL);
-	ell_msg_accept(&m, fd, (struct sockaddr *)g->rsi, (socklen_t *)g->rdx, flags);
-	return do_by(&m, socket_deadline(fd, SO_RCVTIMEO), -EAGAIN);
+	if (is_nonblocking(fd)) {
+		new = pass(g);
+	} else {
+		ell_msg_init(&m, NULL, NULL);
+		ell_msg_accept(&m, fd, (struct sockaddr *)g->rsi, (socklen_t *)g->rdx, flags);
+		new = do_by(&m, socket_deadline(fd, SO_RCVTIMEO), -EAGAIN);
+	}
+	if (new >= 0)
+		sockets_accepted((int)new);
+	return new;
 }
 
 int64_t rw_connect(struct entry_regs *g)
@@ -353,20 +412,56 @@ int64_t rw_fsync(struct entry_regs *g)
 	return guest_do(&m, ELL_FOREVER);
 }
 
-int64_t rw_close(struct entry_regs *g)
+/* Around a call that closes the descriptors from FIRST to LAST. */
+static int64_t closing(struct entry_regs *g, uint32_t first, uint32_t last)
 {
-	forget((uint32_t)g->rdi, (uint32_t)g->rdi);
-	return pass(g);
+	bool watched = sockets_close(first, last);
+	int64_t result;
+
+	forget(first, last);
+	result = pass(g);
+	if (watched)
+		fd_flush();
+	return result;
 }
 
+int64_t rw_close(struct entry_regs *g)
+{
+	return closing(g, (uint32_t)g->rdi, (uint32_t)g->rdi);
+}
+
+/* CLOSE_RANGE_CLOEXEC closes nothing. */
 int64_t rw_close_range(struct entry_regs *g)
 {
-	forget((uint32_t)g->rdi, (uint32_t)g->rsi);
-	return pass(g);
+	return g->rdx & CLOSE_RANGE_CLOEXEC ? pass(g) : closing(g, (uint32_t)g->rdi, (uint32_t)g->rsi);
 }
 
 int64_t rw_dup2(struct entry_regs *g)
 {
-	forget((uint32_t)g->rsi, (uint32_t)g->rsi);
+	sockets_unsure((int)g->rdi);
+	return g->rdi == g->rsi ? pass(g) : closing(g, (uint32_t)g->rsi, (uint32_t)g->rsi);
+}
+
+int64_t rw_dup(struct entry_regs *g)
+{
+	sockets_unsure((int)g->rdi);
 	return pass(g);
+}
+
+int64_t rw_ioctl(struct entry_regs *g)
+{
+	int64_t result = pass(g);
+
+	if (g->rsi == FIONBIO)
+		sockets_changed((int)g->rdi);
+	return result;
+}
+
+int64_t rw_setsockopt(struct entry_regs *g)
+{
+	int64_t result = pass(g);
+
+	if (g->rsi == SOL_SOCKET)
+		sockets_changed((int)g->rdi);
+	return result;
 }

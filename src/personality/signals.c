@@ -21,6 +21,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "call/fd.h"
 #include "message/message.h"
 #include "personality/guest.h"
 #include "personality/masks.h"
@@ -219,6 +220,7 @@ void guest_helped_no_more(struct guest *gu)
 
 void guest_signal(struct guest *gu, int signal)
 {
+	struct fd_record *rec;
 	park_ticket ticket;
 	bool runs;
 
@@ -226,13 +228,16 @@ void guest_signal(struct guest *gu, int signal)
 	if (gu == guest_self)
 		return;
 	ticket = load_seq_cst(&gu->gu_ticket); /* ORD guest-2: pairs with ORD guest-1 */
+	rec = load_seq_cst(&gu->gu_record);
 	lock_acquire(&gu->gu_lock);
 	if (gu->gu_helper && stops_helper(gu))
 		stop_locked(gu);
-	runs = deliverable(gu) && !gu->gu_helper && !ticket && !gu->gu_message;
+	runs = deliverable(gu) && !gu->gu_helper && !ticket && !rec && !gu->gu_message;
 	if (deliverable(gu)) {
 		if (ticket)
 			park_unpark(ticket);
+		if (rec)
+			fd_nudge(rec);
 		/* One that is replied has a waiter that is on its way; the lock keeps its memory. */
 		if (gu->gu_message && message_state(gu->gu_message) == MESSAGE_SENT)
 			ell_msg_revoke(gu->gu_message);
