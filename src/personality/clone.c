@@ -30,6 +30,7 @@
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "personality/calls.h"
+#include "personality/cpu.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/masks.h"
@@ -58,6 +59,8 @@ static void gone(struct thread *th)
 	struct guest *gu = guest_room(th);
 	uint32_t *tid = gu->gu_clear_tid;
 
+	if (UNLIKELY(load_relaxed(&cpu_asked)) && guest_lwp()->gl_runs == gu)
+		cpu_runs(guest_lwp(), NULL);
 	robust_bury(gu->gu_robust, gu->gu_tid);
 	if (tid) {
 		store_seq_cst(tid, 0);

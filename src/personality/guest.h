@@ -45,6 +45,7 @@ struct guest {
 	uint32_t gu_stop;	     /* the call that a helper makes for it is to end; lock to write */
 	int gu_helper;		     /* that helper's number, or 0; lock */
 	uint64_t gu_wanted;	     /* signals that it waits for by rt_sigtimedwait(); lock to write */
+	int64_t gu_cpu;		     /* ns that it has computed, but for now; see cpu.c: anybody adds */
 	uint64_t gu_pending;	     /* signals sent to it, bit number - 1; anybody adds */
 	char gu_name[16];
 };
@@ -60,7 +61,9 @@ struct guest_lwp {
 	uint8_t gl_selector;	      /* read by the kernel at each call */
 	bool gl_alternate;	      /* it has an alternate stack */
 	const struct guest *gl_guest; /* whose mask and alternate stack it has; NULL: idle */
-	uint64_t gl_mask;	      /* of signals, that it has but for a handler's: its own */
+	struct guest *gl_runs;	      /* see cpu.c: whose time it is that passes, since the LWP's clock showed this */
+	int64_t gl_since;
+	uint64_t gl_mask; /* of signals, that it has but for a handler's: its own */
 } CACHE_ALIGNED;
 
 /* Of the calling kernel thread, an LWP or the only thread of the process. */

@@ -18,6 +18,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "personality/cpu.h"
 #include "personality/guest.h"
 #include "personality/route.h"
 #include "sched/interrupt.h"
@@ -77,6 +78,11 @@ static void idle(void)
 	struct guest_lwp *gl = guest_lwp();
 	uint64_t mask = idle_mask();
 
+	/* Who comes next is counted from then. */
+	if (UNLIKELY(load_relaxed(&cpu_asked)) && (gl->gl_runs || gl->gl_guest)) {
+		cpu_runs(gl, NULL);
+		gl->gl_guest = NULL;
+	}
 	/* The guest that was here may be in a handler on that stack, elsewhere: another signal must not use it here. */
 	if (gl->gl_alternate) {
 		RAW(SYS_sigaltstack, &none, NULL);
@@ -244,6 +250,8 @@ void masks_settle(void)
 	gl->gl_alternate = has;
 	gl->gl_guest = gu;
 	gu->gu_lwp = gl;
+	if (UNLIKELY(load_relaxed(&cpu_asked)))
+		cpu_runs(gl, gu);
 }
 
 void masks_close(void)

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "personality/calls.h"
 #include "personality/clone.h"
+#include "personality/cpu.h"
 #include "personality/futex.h"
 #include "personality/masks.h"
 #include "personality/offload.h"
