@@ -10,7 +10,10 @@
  * protects in between, the range is forgotten, and stays accessible. A cached stack may get a smaller guard: what is
  * made accessible loses its guard regions, up to a size at which nobody has a guard.
  *
- * Such a mapping is large, and would be given huge pages where the system likes those: they are refused.
+ * Such a mapping is large, and would be given huge pages where the system likes those: they are refused. For small
+ * stacks they need not be, since there is a guard wherever a huge page could be. So these have no flag that other
+ * memory has not, and small pieces of other memory get the one that it would lack: a program that maps something for
+ * each thread beside its stack, as CPython does, has one mapping all the same.
  */
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -21,7 +24,7 @@
 #include "personality/calls.h"
 #include "personality/guest.h"
 
-enum { GUARD_MOST = 65536 };
+enum { GUARD_MOST = 65536, SMALL = 1 << 20 };
 
 #define STACK (MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK)
 
@@ -43,20 +46,31 @@ static bool can_guard(void)
 	return load_relaxed(&known) == 2;
 }
 
+static bool is_plain_and_small(const struct entry_regs *g)
+{
+	return g->r10 == (MAP_PRIVATE | MAP_ANONYMOUS) && g->rdx == (PROT_READ | PROT_WRITE) && g->rsi <= SMALL;
+}
+
 int64_t stacks_mmap(struct entry_regs *g)
 {
 	struct guest *gu = guest_self;
+	uint64_t flags = g->r10 | MAP_NORESERVE;
 	int64_t at;
 
 	gu->gu_stack = 0;
+	if (load_relaxed(&used) && is_plain_and_small(g))
+		return RAW(SYS_mmap, g->rdi, g->rsi, g->rdx, flags, g->r8, g->r9);
 	/* The first thread's comes before there is anything to gain. */
 	if (!load_relaxed(&guest_crowd) || g->rdx != PROT_NONE ||
 	    (g->r10 & (STACK | MAP_FIXED | MAP_GROWSDOWN)) != STACK || !can_guard())
 		return RAW(SYS_mmap, g->rdi, g->rsi, g->rdx, g->r10, g->r8, g->r9);
-	at = RAW(SYS_mmap, g->rdi, g->rsi, PROT_READ | PROT_WRITE, g->r10 | MAP_NORESERVE, g->r8, g->r9);
+	if (g->rsi <= SMALL)
+		flags &= ~(uint64_t)MAP_STACK;
+	at = RAW(SYS_mmap, g->rdi, g->rsi, PROT_READ | PROT_WRITE, flags, g->r8, g->r9);
 	if (at < 0)
 		return at;
-	RAW(SYS_madvise, at, g->rsi, MADV_NOHUGEPAGE);
+	if (g->rsi > SMALL)
+		RAW(SYS_madvise, at, g->rsi, MADV_NOHUGEPAGE);
 	gu->gu_stack = (uint64_t)at;
 	gu->gu_stack_end = (uint64_t)at + g->rsi;
 	return at;
