@@ -6,7 +6,10 @@ import signal
 
 from trial import Broken, free_port, scenario
 
-TABLES = ['--tables=4', '--table-size=5000', '--threads=16']
+TABLES = ['--tables=4', '--table-size=5000']
+
+# Clients, and transactions of all of them together.
+LOADS = [(16, 4000), (64, 4000), (512, 4000), (2000, 4000)]
 
 
 def all_done(told, events):
@@ -28,15 +31,19 @@ def mariadbd(t, port, *options):
         yield sock
 
 
-@scenario('mariadb-server-core', '`sysbench oltp_read_write`, 16 clients, 4,000 transactions; then `mariadb-check`, '
-          'and a clean end', limit=240)
+@scenario('mariadb-server-core', '`sysbench oltp_read_write`, 16, 64, 512 and 2,000 clients, 4,000 transactions each; '
+          'then `mariadb-check`, and a clean end', limit=400)
 def mariadb(t):
     port = free_port()
-    with mariadbd(t, port) as sock:
+    with mariadbd(t, port, '--max-connections=2100', '--back-log=2100', '--max-prepared-stmt-count=1000000',
+                  '--innodb-lock-wait-timeout=300') as sock:
         bench = ['sysbench', 'oltp_read_write', '--mysql-host=127.0.0.1', f'--mysql-port={port}', '--mysql-user=s',
                  '--mysql-password=s', *TABLES]
-        t.run([*bench, 'prepare'], timed=True)
-        all_done(t.run([*bench, '--events=4000', '--time=0', 'run'], timed=True).decode(), 4000)
+        t.run([*bench, '--threads=4', 'prepare'], timed=True)
+        for clients, events in LOADS:
+            told = t.run([*bench, f'--threads={clients}', f'--events={events}', '--time=0', '--rand-type=uniform',
+                          '--mysql-ignore-errors=1213', '--thread-init-timeout=200', 'run'], timed=True)
+            all_done(told.decode(), events)
         checked = t.run(['mariadb-check', '--no-defaults', f'--socket={sock}', '-u', 'root', 'sbtest']).decode()
         if checked.count('OK') != 4:
             raise Broken(checked)

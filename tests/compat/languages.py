@@ -64,3 +64,29 @@ own_tests('signal', 'test_signal')
 own_tests('socket', 'test_socket', skip=('ThreadedVSOCKSocketStreamTest',), but=", without virtual machines' sockets")
 own_tests('futures', 'test_concurrent_futures', limit=480)
 own_tests('asyncio', 'test_asyncio', limit=480)
+
+
+MANY = '''
+import sys, threading
+count = int(sys.argv[1])
+threading.stack_size(65536)
+go, there = threading.Event(), threading.Semaphore(0)
+def wait():
+    there.release()
+    go.wait()
+threads = [threading.Thread(target=wait) for _ in range(count)]
+for each in threads:
+    each.start()
+for each in threads:
+    there.acquire()
+go.set()
+for each in threads:
+    each.join()
+print(threading.active_count())
+'''
+
+
+@scenario('python3.11', '50,000 threads that wait for an event, and are joined; 5,000 kernel threads, because there '
+          'are not so many numbers, so without times', name='CPython 50,000 threads', limit=400, rounds=1)
+def cpython_many(t):
+    return t.run([PYTHON, '-c', MANY, 50000 if t.prefix else 5000], subject=True, timed=False)

@@ -3,14 +3,16 @@
 import contextlib
 import http.server
 import os
+import pathlib
 import socket
 import socketserver
 import threading
 
-from trial import Broken, at_once, free_port, scenario
+from trial import Broken, at_once, children, free_port, scenario
 
 PAGES = 200
 CLIENTS = 30
+CONNECTIONS = 2000
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):
@@ -194,11 +196,27 @@ def load(t, root, port):
     url = f'http://127.0.0.1:{port}'
     t.run(['curl', '-sS', '--noproxy', '*', f'{url}/large', '-o', t.dir / 'large'])
     t.same(t.dir / 'large', root / 'large')
-    requests(t, f'{url}/small', 60000, 100)
+    requests(t, f'{url}/small', 60000, CONNECTIONS)
     requests(t, f'{url}/large', 3000, 100)
+    told = t.run(['wrk', '-t2', '-c', CONNECTIONS, '-d5s', '--timeout', '30s', f'{url}/small']).decode()
+    if 'Requests/sec' not in told or 'Socket errors' in told or 'Non-2xx' in told:
+        raise Broken(told[-500:])
 
 
-@scenario('apache2-bin', 'the worker MPM answers 63,000 requests over 100 connections')
+def has_user_threads(t, name):
+    """Children on user threads have fewer kernel threads than the program has threads."""
+    for pid in children():
+        with contextlib.suppress(OSError):
+            path = pathlib.Path(f'/proc/{pid}')
+            if (path / 'comm').read_text().strip() == name and t.prefix and len(os.listdir(path / 'task')) > 100:
+                raise Broken(f'{name}: {len(os.listdir(path / "task"))} kernel threads')
+
+
+LOAD = (f'answers 60,000 requests over {CONNECTIONS:,} connections, 3,000 of large files over 100, and `wrk` with '
+        f'{CONNECTIONS:,}')
+
+
+@scenario('apache2-bin', f'the worker MPM, two children with 1,100 threads each, {LOAD}', limit=240)
 def apache(t):
     root, port, modules = site(t), free_port(), '/usr/lib/apache2/modules'
     config = t.dir / 'httpd.conf'
@@ -216,11 +234,12 @@ Group www-data
 </IfModule>
 StartServers 2
 ServerLimit 2
-ThreadLimit 64
-ThreadsPerChild 60
-MaxRequestWorkers 120
+ThreadLimit 1100
+ThreadsPerChild 1100
+MaxRequestWorkers 2200
 MinSpareThreads 10
-MaxSpareThreads 120
+MaxSpareThreads 2200
+ListenBacklog 4096
 MaxKeepAliveRequests 0
 DocumentRoot {root}
 <Directory />
@@ -230,9 +249,10 @@ Require all granted
     t.logs.append(t.dir / 'error.log')
     with t.serve(['apache2', '-D', 'FOREGROUND', '-f', config], port, subject=True):
         load(t, root, port)
+        has_user_threads(t, 'apache2')
 
 
-@scenario('nginx', 'answers 63,000 requests over 100 connections, files read by a pool of threads')
+@scenario('nginx', f'{LOAD}; files read by a pool of threads', limit=240)
 def nginx(t):
     root, port = site(t), free_port()
     config = t.dir / 'nginx.conf'
@@ -241,14 +261,14 @@ worker_processes 2;
 pid {t.dir}/pid;
 error_log {t.dir}/error.log;
 thread_pool default threads=16;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
 	access_log off;
 	keepalive_requests 1000000;
 	aio threads;
 	client_body_temp_path {t.dir}/1; proxy_temp_path {t.dir}/2; fastcgi_temp_path {t.dir}/3;
 	uwsgi_temp_path {t.dir}/4; scgi_temp_path {t.dir}/5;
-	server {{ listen 127.0.0.1:{port}; root {root}; }}
+	server {{ listen 127.0.0.1:{port} backlog=4096; root {root}; }}
 }}
 ''')
     t.logs.append(t.dir / 'error.log')
