@@ -254,6 +254,7 @@ static void each_instruction_of_a_switch_shows_one_side_or_the_other(void)
 {
 	struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
 
+	NO_VALGRIND("valgrind has no single steps");
 	CHECK_EQ(sigaction(SIGTRAP, &action, NULL), 0);
 	players_run(pass_some_step_by_step);
 	CHECK(steps_to > 0);

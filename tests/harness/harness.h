@@ -91,6 +91,12 @@ int harness_run(const char *name, const struct harness_case *cases, size_t count
 /* What follows is about what valgrind cannot do (HARNESS_EMULATED=valgrind). */
 #define NO_VALGRIND(why) (harness_emulated_by("valgrind") ? SKIP("%s", (why)) : (void)0)
 
+/* What follows hands addresses to the kernel that are none. */
+#define NEED_BAD_ADDRESSES() NO_VALGRIND("a bad address is an error to valgrind; all but that was checked")
+
+/* What follows qemu-user does not survive (HARNESS_EMULATED=user). */
+#define NO_QEMU_USER(why) (harness_emulated_by("user") ? SKIP("%s", (why)) : (void)0)
+
 /* One line that is printed if the case fails, whatever way: the state of the object under test. */
 #define NOTE(...) harness_note(__VA_ARGS__)
 
@@ -99,6 +105,9 @@ uint64_t harness_seed(void);
 
 bool harness_emulated(void);
 bool harness_emulated_by(const char *what);
+
+/* How often something is done that is else done N times: a tenth of that under valgrind, which runs one at a time. */
+unsigned harness_rounds(unsigned n);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
 void harness_missed(const char *file, int line, const char *what) __attribute__((noreturn));

@@ -83,7 +83,7 @@ static int listener(struct sockaddr_in *addr, int type)
 
 WAYS(a_connection_is_made_from_both_ends)
 {
-	struct sockaddr_in addr = loopback(), peer, self;
+	struct sockaddr_in addr = loopback(), peer = {0}, self = {0};
 	socklen_t len = sizeof(addr);
 	struct ell_msg m = {0};
 	int server, client, conn;

@@ -152,7 +152,8 @@ WAYS(open_refuses_what_the_system_call_refuses)
 	CHECK_EQ(do_open("file/x", O_RDONLY, 0), PLAIN(open("file/x", O_RDONLY)));
 	CHECK_EQ(do_open(too_long, O_RDONLY, 0), PLAIN(open(too_long, O_RDONLY)));
 	CHECK_EQ(do_open(NULL, O_RDONLY, 0), -EFAULT);
-	CHECK_EQ(do_open((const char *)8, O_RDONLY, 0), -EFAULT);
+	if (!harness_emulated_by("valgrind"))
+		CHECK_EQ(do_open((const char *)8, O_RDONLY, 0), -EFAULT);
 	CHECK_EQ(do_openat(-1, "file", O_RDONLY, 0), PLAIN(openat(-1, "file", O_RDONLY)));
 	CHECK_EQ(do_openat(12345, "file", O_RDONLY, 0), PLAIN(openat(12345, "file", O_RDONLY)));
 	CHECK_EQ(do_openat(file, "file", O_RDONLY, 0), PLAIN(openat(file, "file", O_RDONLY)));

@@ -209,6 +209,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	CHECK_EQ(do_recvfrom(-1, buf, 4, 0, &peer), -EBADF);
 	CHECK_EQ(do_recvfrom(file, buf, 4, 0, &peer), -ENOTSOCK);
 	CHECK_EQ(do_recvfrom(fds[0], NULL, 4, 0, &peer), -EFAULT);
+	NEED_BAD_ADDRESSES();
 	CHECK_EQ(do_recvmsg(-1, &msg, 0), -EBADF);
 	CHECK_EQ(do_recvmsg(file, &msg, 0), -ENOTSOCK);
 	CHECK_EQ(do_recvmsg(fds[0], NULL, 0), -EFAULT);

@@ -158,7 +158,7 @@ WAYS(vectors_are_filled_and_written_in_order)
 WAYS(an_unknown_flag_is_refused)
 {
 	int fd = file_with("file", "0123456789");
-	char buf[4];
+	char buf[4] = "abc";
 	struct iovec iov = {.iov_base = buf, .iov_len = 3};
 
 	needs_flags(fd);
@@ -222,6 +222,7 @@ WAYS(memory_that_will_not_do_is_refused)
 	CHECK_EQ(do_write(fd, NULL, 1, 0), -EFAULT);
 	CHECK_EQ(do_readv(fd, NULL, 1, -1, 0), -EFAULT);
 	CHECK_EQ(do_writev(fd, NULL, 1, -1, 0), -EFAULT);
+	NEED_BAD_ADDRESSES();
 	CHECK_EQ(do_read(fd, hole, 3, 0), PLAIN(pread(fd, hole, 3, 0)));
 	CHECK_EQ(do_write(fd, hole, 3, 0), PLAIN(pwrite(fd, hole, 3, 0)));
 	CHECK_EQ(do_readv(fd, &iov, 1, 0, 0), PLAIN(preadv(fd, &iov, 1, 0)));
@@ -249,6 +250,7 @@ WAYS(lengths_that_will_not_do_are_refused)
 	CHECK_EQ(do_readv(fd, negative, IOV_MAX + 1, 0, 0), -EINVAL);
 	CHECK_EQ(do_readv(fd, negative, -1, 0, 0), -EINVAL);
 	CHECK_EQ(do_writev(fd, negative, INT_MIN, 0, 0), -EINVAL);
+	NEED_BAD_ADDRESSES();
 	CHECK_EQ(do_readv(fd, negative, 2, 0, 0), PLAIN(preadv(fd, negative, 2, 0)));
 	CHECK_EQ(do_readv(fd, sum, 2, 0, 0), PLAIN(preadv(fd, sum, 2, 0)));
 	CHECK_EQ(do_writev(fd, negative, 2, 0, 0), PLAIN(pwritev(fd, negative, 2, 0)));

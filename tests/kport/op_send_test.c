@@ -219,6 +219,7 @@ WAYS(what_the_system_calls_refuse_is_refused)
 	CHECK_EQ(do_sendto(fds[1], NULL, 1, 0, NULL, 0), -EFAULT);
 	CHECK_EQ(do_sendmsg(-1, &msg, 0), -EBADF);
 	CHECK_EQ(do_sendmsg(fds[1], NULL, 0), -EFAULT);
+	NEED_BAD_ADDRESSES();
 	CHECK_EQ(do_sendmsg(fds[1], (struct msghdr *)8, 0), -EFAULT);
 	CHECK_EQ(do_sendmsg(fds[1], &msg, 0), PLAIN(sendmsg(fds[1], &msg, 0)));
 	/* EMSGSIZE by the system call, and by io_uring since some version. */

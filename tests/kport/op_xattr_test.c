@@ -60,7 +60,10 @@ static void check_values(int fd, const char *path)
 	CHECK_EQ(do_set(fd, path, name, "newer", 5, 0), 0);
 	CHECK_EQ(do_get(fd, path, name, NULL, 0), 5);
 	CHECK_EQ(do_get(fd, path, name, buf, 4), -ERANGE);
-	CHECK_EQ(do_get(fd, path, name, buf, (size_t)UINT32_MAX + 2), 5);
+	/* Valgrind takes the size at its word. */
+	if (!harness_emulated_by("valgrind"))
+		CHECK_EQ(do_get(fd, path, name, buf, (size_t)UINT32_MAX + 2), 5);
+	CHECK_EQ(do_get(fd, path, name, buf, sizeof(buf)), 5);
 	CHECK_STR(buf, "newer");
 	CHECK_EQ(do_set(fd, path, name, NULL, 0, 0), 0);
 	CHECK_EQ(do_get(fd, path, name, buf, sizeof(buf)), 0);

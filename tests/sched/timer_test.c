@@ -139,7 +139,7 @@ static void pass_time(void)
 static void a_random_life_agrees_with_the_model(void)
 {
 	seed = harness_seed() | 1;
-	for (unsigned life = 0; life < MANY(60, 6); life++) {
+	for (unsigned life = 0; life < harness_rounds(MANY(60, 6)); life++) {
 		memset(models, 0, sizeof(models));
 		armed = 0;
 		now = (ell_time)((seed * 3) >> (2 + random_below(&seed, 40)));

@@ -198,7 +198,7 @@ static void *stay(void *arg)
 	char byte;
 
 	CHECK_EQ(pipe(ends), 0);
-	for (unsigned i = 0; i < MANY(3000, 300); i++) {
+	for (unsigned i = 0; i < harness_rounds(MANY(3000, 300)); i++) {
 		CHECK_EQ(ell_vcpu(), vcpu);
 		ell_yield();
 		CHECK_EQ(ell_vcpu(), vcpu);
@@ -311,7 +311,7 @@ static void *chain(void *arg)
 
 static void each_thread_may_make_the_next(void)
 {
-	const unsigned links = MANY(50000, 5000);
+	const unsigned links = harness_rounds(MANY(50000, 5000));
 
 	chain((void *)(uintptr_t)links);
 	WAIT_FOR(load_relaxed(&ran) == links + 1);

@@ -257,7 +257,7 @@ static void *sleep_then_end(void *arg)
 static void deadlines_race_with_the_end(void)
 {
 	uint64_t seed = harness_seed();
-	unsigned late = 0, tries = MANY(3000, 500);
+	unsigned late = 0, tries = harness_rounds(MANY(3000, 500));
 
 	for (unsigned i = 0; i < tries; i++) {
 		uintptr_t ns = random_below(&seed, 200000);

@@ -203,6 +203,7 @@ static void fault_with_info(void *arg)
 
 static void another_fault_goes_to_the_programs_handler(void)
 {
+	NEED_BAD_ADDRESSES();
 	CHECK_EXIT(child_run(fault_with_handler, NULL), 9);
 	CHECK_EXIT(child_run(fault_with_info, NULL), 10);
 }

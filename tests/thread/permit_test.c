@@ -116,7 +116,7 @@ static void an_unpark_that_comes_too_late_gives_nothing(void)
 {
 	ell_thread late = start(unpark_what_may_be_gone, NULL);
 
-	for (unsigned i = 0; i < MANY(20000, 2000); i++) {
+	for (unsigned i = 0; i < harness_rounds(MANY(20000, 2000)); i++) {
 		ell_thread thread = start(end_at_once, NULL);
 
 		store_release(&shown, thread);
@@ -194,22 +194,22 @@ static void play_with(bool foreign, bool impatient, unsigned turns)
 
 static void two_threads_wake_each_other(void)
 {
-	play_with(false, false, MANY(300000, 20000));
+	play_with(false, false, harness_rounds(MANY(300000, 20000)));
 }
 
 static void a_thread_and_a_foreign_one_wake_each_other(void)
 {
-	play_with(true, false, MANY(20000, 3000));
+	play_with(true, false, harness_rounds(MANY(20000, 3000)));
 }
 
 static void deadlines_race_with_permits(void)
 {
-	play_with(false, true, MANY(50000, 5000));
+	play_with(false, true, harness_rounds(MANY(50000, 5000)));
 }
 
 static void deadlines_of_foreign_threads_race_with_permits(void)
 {
-	play_with(true, true, MANY(20000, 3000));
+	play_with(true, true, harness_rounds(MANY(20000, 3000)));
 }
 
 /* On vCPUs of their own: each wake-up crosses. */
@@ -218,7 +218,7 @@ static void wakes_cross_from_vcpu_to_vcpu(void)
 	ell_thread threads[2];
 
 	for (int i = 0; i < 2; i++)
-		players[i] = (struct player){.turns = MANY(20000, 3000)};
+		players[i] = (struct player){.turns = harness_rounds(MANY(20000, 3000))};
 	for (int i = 0; i < 2; i++)
 		threads[i] = start_on(i, play, &players[i]);
 	for (int i = 0; i < 2; i++)
