@@ -11,9 +11,10 @@ demo:
 	@scripts/build $(BUILD) build demo
 	@scripts/demo $(BUILD)
 
+# All of it, and what an emulator can of it on aarch64; or what was chosen, here.
 test:
 	@scripts/build $(BUILD) build test
-	@scripts/run-tests $(BUILD) $(TESTS)
+	@$(if $(TESTS)$(MESON_TEST_ARGS),scripts/run-tests $(BUILD) $(TESTS),MESON_ARGS='$(MESON_ARGS)' scripts/test $(BUILD))
 
 # The suite on a kernel of Debian's, in an emulated machine: KERNEL=arm64 for the other CPU.
 KERNEL ?= amd64
