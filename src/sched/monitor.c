@@ -29,7 +29,8 @@
  * A thread may say that it will block (ell_blocking_enter()). Then it gives its vCPU away itself; where that was not
  * possible, or it has got another one since, the vCPU is taken at once.
  *
- * Spare LWPs are made here, one ahead of the need.
+ * Spare LWPs are made here, one ahead of the need, and never with the lock: the C library's fork() holds those of malloc
+ * when it waits for ours, and a kernel thread is made with malloc.
  */
 #include "sched/monitor.h"
 
@@ -241,10 +242,10 @@ static ell_time take(struct vcpu *vc, ell_time now)
 
 	if (result == HANDOFF_DONE)
 		store_relaxed(&lw->lw_stalled, since);
-	make_spare(now);
+	store_release(&monitor.wanted, 1);
 	if (result == HANDOFF_DONE)
 		return TICK_MIN_NS;
-	return result == HANDOFF_NOBODY && load_relaxed(&monitor.making) ? SPARE_NS : SLICE_NS;
+	return result == HANDOFF_NOBODY && now >= monitor.no_lwp_until ? SPARE_NS : SLICE_NS;
 }
 
 /* Looks at VC: how soon to look again. */
@@ -270,7 +271,7 @@ static ell_time look_at(struct vcpu *vc, ell_time now, ell_time tick)
 	case GUILTY:
 		return take(vc, now);
 	case UNDECIDED:
-		make_spare(now);
+		store_release(&monitor.wanted, 1);
 		return CPU_LOOK_NS;
 	default:
 		return SLICE_NS;
@@ -340,8 +341,6 @@ static void *monitor_main(void *unused)
 		ell_time now = ell_now(), soon = SLICE_NS;
 		bool again;
 
-		if (xchg_acq_rel(&monitor.wanted, 0))
-			make_spare(now);
 		lock_acquire(&monitor.look);
 		for (unsigned i = 0; i < runtime.rt_count; i++) {
 			ell_time next = look_at(&runtime.rt_vcpus[i], now, tick);
@@ -355,6 +354,8 @@ static void *monitor_main(void *unused)
 		/* Within: a child must not get the descriptor with which it reads. */
 		limit_look(now);
 		lock_release(&monitor.look);
+		if (xchg_acq_rel(&monitor.wanted, 0))
+			make_spare(now);
 		if (!again && !load_relaxed(&kport_is_mute) && tick == SLICE_NS && soon == SLICE_NS && all_idle()) {
 			store_seq_cst(&monitor_sleeps, 1); /* ORD monitor-2: pairs with ORD monitor-1 in monitor.h */
 			if (all_idle() && !load_seq_cst(&runtime.rt_ended))
