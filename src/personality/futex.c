@@ -25,7 +25,7 @@
  *
  * Deadlines by CLOCK_REALTIME are converted when the wait begins: setting the clock does not move them.
  *
- * Not here: locks that inherit priority (futex_pi.c), and futex_waitv(), which is refused.
+ * Not here: locks that inherit priority (futex_pi.c).
  */
 #include "personality/futex.h"
 
@@ -141,35 +141,81 @@ static bool withdraw(struct futex_waiter *w)
 	return false;
 }
 
-static int64_t wait_for(uint64_t address, uint32_t value, uint32_t bits, ell_time until)
+/* W goes into its bucket: 0, or why the wait is over before it has begun. */
+static int64_t enqueue(struct futex_waiter *w, uint32_t value)
 {
-	struct futex_bucket *b = futex_bucket(address);
-	struct futex_waiter w = {.address = address, .bits = bits, .ticket = park_prepare()};
+	struct futex_bucket *b = futex_bucket(w->address);
 	int64_t refused = 0;
-	bool in_time;
 
-	guest_wait_begin(w.ticket);
 	/* ORD futex-2: pairs with ORD futex-1 in futex.h. ORD guest-1: pairs with ORD guest-2. */
 	lock_acquire(&b->fb_lock);
-	if (load_seq_cst((const uint32_t *)address) != value)
+	if (load_seq_cst((const uint32_t *)w->address) != value)
 		refused = -EAGAIN;
 	else if (guest_interrupted())
 		refused = -EINTR;
 	else
-		append_locked(b, &w);
+		append_locked(b, w);
 	lock_release(&b->fb_lock);
-	if (refused) {
-		if (!park_cancel(w.ticket))
-			park_commit(w.ticket, PARK_FUTEX, ELL_FOREVER);
-		guest_wait_end();
-		return refused;
+	return refused;
+}
+
+/* The sleep TICKET, unless REFUSED: was there time left at its end? */
+static bool sleep_unless(int64_t refused, park_ticket ticket, ell_time until)
+{
+	bool in_time = true;
+
+	if (!refused) {
+		count_up(&stats.waits, 1);
+		in_time = park_commit(ticket, PARK_FUTEX, until);
+	} else if (!park_cancel(ticket)) {
+		park_commit(ticket, PARK_FUTEX, ELL_FOREVER);
 	}
-	count_up(&stats.waits, 1);
-	in_time = park_commit(w.ticket, PARK_FUTEX, until);
 	guest_wait_end();
+	return in_time;
+}
+
+static int64_t wait_for(uint64_t address, uint32_t value, uint32_t bits, ell_time until)
+{
+	struct futex_waiter w = {.address = address, .bits = bits, .ticket = park_prepare()};
+	int64_t refused;
+	bool in_time;
+
+	guest_wait_begin(w.ticket);
+	refused = enqueue(&w, value);
+	in_time = sleep_unless(refused, w.ticket, until);
+	if (refused)
+		return refused;
 	if (!withdraw(&w))
 		return 0;
 	return in_time ? -EINTR : -ETIMEDOUT;
+}
+
+/* For all of COUNT words at once: the number of one that was woken. */
+static int64_t wait_for_any(const struct futex_waitv *words, unsigned count, ell_time until)
+{
+	struct futex_waiter waiters[FUTEX_WAITV_MAX];
+	park_ticket ticket = park_prepare();
+	int64_t refused = 0, woken = -1;
+	unsigned queued = 0;
+	bool in_time;
+
+	guest_wait_begin(ticket);
+	while (queued < count && !refused) {
+		struct futex_waiter *w = &waiters[queued];
+
+		*w = (struct futex_waiter){
+			.address = words[queued].uaddr, .bits = FUTEX_BITSET_MATCH_ANY, .ticket = ticket};
+		refused = enqueue(w, (uint32_t)words[queued].val);
+		queued += !refused;
+	}
+	in_time = sleep_unless(refused, ticket, until);
+	for (unsigned i = 0; i < queued; i++) {
+		if (!withdraw(&waiters[i]) && woken < 0)
+			woken = i;
+	}
+	if (woken >= 0)
+		return woken;
+	return refused ? refused : in_time ? -EINTR : -ETIMEDOUT;
 }
 
 /* The deadline of a wait: relative in FUTEX_WAIT, on CLOCK_MONOTONIC or CLOCK_REALTIME otherwise. Negative: -errno. */
@@ -322,6 +368,36 @@ static int64_t wake_op(const struct entry_regs *g)
 		n += RAW(SYS_futex, g->r8, op, (uint32_t)g->r10, 0, 0, 0);
 	}
 	return n;
+}
+
+/* futex_waitv(2): if any of the words is shared, or nobody here could wake us, the kernel waits for all of them. */
+int64_t futex_wait_any(struct entry_regs *g)
+{
+	const struct futex_waitv *words = (const struct futex_waitv *)g->rdi;
+	const struct timespec *ts = (const struct timespec *)g->r10;
+	uint64_t count = g->rsi;
+	ell_time until = ELL_FOREVER;
+	bool ours = load_relaxed(&guest_crowd);
+
+	if (!words || count < 1 || count > FUTEX_WAITV_MAX || g->rdx)
+		return -EINVAL;
+	for (unsigned i = 0; i < count; i++) {
+		if ((words[i].flags & ~(uint32_t)FUTEX_PRIVATE_FLAG) != FUTEX_32 || words[i].__reserved ||
+		    (words[i].uaddr & 3))
+			return -EINVAL;
+		ours &= (words[i].flags & FUTEX_PRIVATE_FLAG) != 0;
+	}
+	if (ts && g->r8 != CLOCK_MONOTONIC && g->r8 != CLOCK_REALTIME)
+		return -EINVAL;
+	if (ts && (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= ELL_SEC))
+		return -EINVAL;
+	if (ts)
+		until = times_until((clockid_t)g->r8, ts);
+	if (ours)
+		return wait_for_any(words, (unsigned)count, until);
+	for (unsigned i = 0; i < count; i++)
+		futex_waits_in_kernel(words[i].uaddr);
+	return load_relaxed(&guest_crowd) ? offload(g) : RAW(SYS_futex_waitv, g->rdi, g->rsi, g->rdx, g->r10, g->r8);
 }
 
 int64_t futex_call(struct entry_regs *g)

@@ -86,6 +86,9 @@ static inline __attribute__((always_inline)) bool futex_only_wakes(uint64_t op)
 /* futex(2). */
 int64_t futex_call(struct entry_regs *g);
 
+/* futex_waitv(2). */
+int64_t futex_wait_any(struct entry_regs *g);
+
 /* Those of its commands that are about locks which inherit priority. Context: T. Parks. */
 int64_t futex_pi(const struct entry_regs *g);
 

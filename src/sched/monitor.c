@@ -29,8 +29,8 @@
  * A thread may say that it will block (ell_blocking_enter()). Then it gives its vCPU away itself; where that was not
  * possible, or it has got another one since, the vCPU is taken at once.
  *
- * Spare LWPs are made here, one ahead of the need, and never with the lock: the C library's fork() holds those of malloc
- * when it waits for ours, and a kernel thread is made with malloc.
+ * Spare LWPs are made here, one ahead of the need, and never with the lock: the C library's fork() holds those of
+ * malloc when it waits for ours, and a kernel thread is made with malloc.
  */
 #include "sched/monitor.h"
 
