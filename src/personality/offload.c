@@ -27,6 +27,7 @@
 #include "base/compiler.h"
 #include "kport/helper.h"
 #include "personality/guest.h"
+#include "personality/hidden.h"
 #include "personality/stats.h"
 #include "sched/park.h"
 #include "sys/sys.h"
@@ -104,27 +105,6 @@ static void *help(void *unused)
 	return NULL;
 }
 
-/* One more helper, which takes no signals but ours: 0 or an errno. */
-static int add(void)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int error;
-
-	sigfillset(&all);
-	if (offload_signal)
-		sigdelset(&all, offload_signal);
-	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, HELPER_STACK);
-	error = sys.pthread_create(&thread, &attr, help, NULL);
-	pthread_attr_destroy(&attr);
-	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error;
-}
-
 void offload_forked(void)
 {
 	memset(&jobs, 0, sizeof(jobs));
@@ -145,7 +125,7 @@ int64_t offload(struct entry_regs *g)
 	more = jobs.idle <= jobs.queued;
 	sys.pthread_mutex_unlock(&jobs.lock);
 	/* Before the call is queued: afterwards nothing else may be waited for. */
-	if (more && add() != 0)
+	if (more && hidden_thread(help, NULL, HELPER_STACK, offload_signal) != 0)
 		return -EAGAIN;
 	job.ticket = park_prepare();
 	sys.pthread_mutex_lock(&jobs.lock);

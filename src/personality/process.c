@@ -42,6 +42,7 @@
 #include "personality/route.h"
 #include "personality/sockets.h"
 #include "personality/stats.h"
+#include "personality/timers.h"
 #include "sched/fork.h"
 #include "sched/lwp.h"
 
@@ -100,6 +101,7 @@ static void forget_runtime(const struct clone_wish *w)
 	masks_forked();
 	offload_forked();
 	route_forked();
+	timers_forked();
 	clone_forked(w);
 }
 

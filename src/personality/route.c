@@ -52,6 +52,7 @@
 #include "base/compiler.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
+#include "personality/hidden.h"
 #include "personality/masks.h"
 #include "sched/interrupt.h"
 #include "sched/lwp.h"
@@ -60,7 +61,8 @@
 #include "sys/sys.h"
 #include "thread/guest.h"
 
-enum { SIGNALS = 64, NOTES = 64, ROUTER_STACK = 65536 };
+/* From QUEUED on signals queue; two that do belong to the C library, whose SIGRTMIN is higher. */
+enum { SIGNALS = 64, QUEUED = 32, NOTES = 64, ROUTER_STACK = 65536 };
 
 enum note_state { NOTE_FREE, NOTE_BUSY, NOTE_NOTED, NOTE_GIVEN };
 
@@ -128,7 +130,7 @@ static void add_pending(struct guest *gu, int number)
 /* Is the same signal on its way to somebody? A second one is none, but for those that queue. */
 static bool is_coming(int number)
 {
-	for (const struct note *n = notes; number < SIGRTMIN && n < notes + NOTES; n++) {
+	for (const struct note *n = notes; number < QUEUED && n < notes + NOTES; n++) {
 		uint32_t state = load_acquire(&n->state);
 
 		if ((state == NOTE_NOTED || state == NOTE_GIVEN) && !n->is_own && n->info.si_signo == number)
@@ -212,7 +214,7 @@ static bool take_given(const struct guest *gu, struct note *n, siginfo_t *info)
 	number = info->si_signo;
 	store_release(&n->state, NOTE_FREE);
 	/* Others that came meanwhile are the same signal, but for those that queue. */
-	while (number < SIGRTMIN && (n = given(gu, number, 0)) != NULL)
+	while (number < QUEUED && (n = given(gu, number, 0)) != NULL)
 		change(n, NOTE_GIVEN, NOTE_FREE);
 	return true;
 }
@@ -538,21 +540,10 @@ static void *router(void *unused)
 /* Without a router handlers are called where signals come. */
 static void make_router(void)
 {
-	sigset_t all, before;
-	pthread_attr_t attr;
-	pthread_t thread;
-
 	if (!wanted || !guest_main.gu_thread || xchg_seq_cst(&begun, 1))
 		return;
-	sigfillset(&all);
-	sys.pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, ROUTER_STACK);
-	if (sys.pthread_create(&thread, &attr, router, NULL) == 0)
+	if (hidden_thread(router, NULL, ROUTER_STACK, 0) == 0)
 		store_release(&running, 1);
-	pthread_attr_destroy(&attr);
-	sys.pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void route_start(void)

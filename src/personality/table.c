@@ -5,6 +5,7 @@
  * A call that has no row, because it is newer than this table, passes. So does a row without function.
  */
 #include "personality/table.h"
+#include "personality/timers.h"
 
 #include <string.h>
 

@@ -65,7 +65,8 @@ static void rounds(const char *what, uint32_t flags)
 		for (int i = 0; i < WORDS; i++)
 			__atomic_store_n(&words[i], round + 1, __ATOMIC_RELEASE);
 		while (__atomic_load_n(&waited, __ATOMIC_ACQUIRE) <= round) {
-			syscall(SYS_futex, &words[round % WORDS], FUTEX_WAKE | (flags & FUTEX_PRIVATE_FLAG), 1, NULL, NULL, 0);
+			syscall(SYS_futex, &words[round % WORDS], FUTEX_WAKE | (flags & FUTEX_PRIVATE_FLAG), 1, NULL,
+				NULL, 0);
 			nanosleep(&nap, NULL);
 		}
 	}
