@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /*
- * One that runs MAIN(ARG) on a stack of SIZE bytes, and takes no signal but OPEN, if that is not 0. Nobody joins it: 0 or
- * an errno. Context: T F.
+ * One that runs MAIN(ARG) on a stack of SIZE bytes, and takes no signal but OPEN, if that is not 0. Nobody joins it: 0
+ * or an errno. Context: T F.
  */
 int hidden_thread(void *(*main)(void *), void *arg, size_t size, int open);
 

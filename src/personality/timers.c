@@ -47,8 +47,8 @@ struct timer_of_ours {
 
 static struct {
 	uint32_t lock;
-	uint32_t begun;	 /* the ringer is made, or being made */
-	int ringer;	 /* its number, or 0: it is not there yet; negative: -errno */
+	uint32_t begun;			  /* the ringer is made, or being made */
+	int ringer;			  /* its number, or 0: it is not there yet; negative: -errno */
 	struct timer_of_ours all[TIMERS]; /* lock */
 } timers;
 
@@ -142,7 +142,8 @@ int64_t timers_create(struct entry_regs *g)
 	struct timer_of_ours *t;
 	int64_t error;
 
-	if (!asked || asked->sigev_notify != SIGEV_THREAD_ID || !clone_has_begun() || !guest_find(asked->_sigev_un._tid))
+	if (!asked || asked->sigev_notify != SIGEV_THREAD_ID || !clone_has_begun() ||
+	    !guest_find(asked->_sigev_un._tid))
 		return RAW(SYS_timer_create, g->rdi, g->rsi, g->rdx);
 	if (asked->sigev_signo < 1 || asked->sigev_signo > SIGNALS)
 		return -EINVAL;
