@@ -120,11 +120,11 @@ void ell_msg_drain(struct ell_msg *m, bool drain);
  * Sends a prepared message and returns at once: 0. The request leaves for the kernel with the next round of the vCPU:
  * at the latest when the calling thread waits and nothing else is ready, or after some dozens of switches between
  * threads. Messages that a thread sends without a wait in between start in the order in which they were sent, if they
- * are for the kernel port (a helper or a timer has a pace of its own); they end in any order. Every error of the
- * operation itself comes with the reply. Errors of the sending: -EINVAL, the message was not prepared; -ENXIO,
- * ell_run() or ell_init() has not been called; -ESHUTDOWN, the process is ending (<ellula/life.h>). Sending a message
- * that is sent already, or whose reply was not taken, aborts and names the message. Never switches threads; not for
- * signal handlers.
+ * are for the kernel port (a helper or a timer has a pace of its own), and if the thread is not handed over in between,
+ * as one that computes for 10 ms is (<ellula/blocking.h>); they end in any order. Every error of the operation itself
+ * comes with the reply. Errors of the sending: -EINVAL, the message was not prepared; -ENXIO, ell_run() or ell_init()
+ * has not been called; -ESHUTDOWN, the process is ending (<ellula/life.h>). Sending a message that is sent already, or
+ * whose reply was not taken, aborts and names the message. Never switches threads; not for signal handlers.
  */
 int ell_msg_send(struct ell_msg *m);
 
