@@ -45,8 +45,8 @@ struct guest {
 	uint32_t gu_stop;	     /* the call that a helper makes for it is to end; lock to write */
 	int gu_helper;		     /* that helper's number, or 0; lock */
 	uint64_t gu_wanted;	     /* signals that it waits for by rt_sigtimedwait(); lock to write */
-	int64_t gu_cpu;		     /* ns that it has computed, but for now; see cpu.c: anybody adds */
-	uint64_t gu_pending;	     /* signals sent to it, bit number - 1; anybody adds */
+	int64_t gu_cpu;	     /* ns that it has computed, without the stretch that it is in; see cpu.c: anybody adds */
+	uint64_t gu_pending; /* signals sent to it, bit number - 1; anybody adds */
 	char gu_name[16];
 };
 

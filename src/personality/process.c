@@ -142,10 +142,8 @@ static int64_t vfork_here(const struct entry_regs *g)
 	return pid;
 }
 
-int64_t process_make(const struct entry_regs *g, const struct clone_wish *w)
+static int64_t make(const struct entry_regs *g, const struct clone_wish *w)
 {
-	/* It has the descriptors, too. */
-	sockets_unsure_of_all();
 	if (w->stack)
 		return process_plain(g);
 	if ((w->flags & CLONE_VM) && g->rax == SYS_clone3)
@@ -153,4 +151,15 @@ int64_t process_make(const struct entry_regs *g, const struct clone_wish *w)
 	if ((w->flags & CLONE_VFORK) && (clone_has_begun() || process_alone))
 		return vfork_here(g);
 	return fork_here(g, w);
+}
+
+int64_t process_make(const struct entry_regs *g, const struct clone_wish *w)
+{
+	int64_t pid;
+
+	/* It has the descriptors, too; and those that another thread accepts until it is there. */
+	sockets_unsure_of_all();
+	pid = make(g, w);
+	sockets_unsure_of_all();
+	return pid;
 }
