@@ -102,7 +102,8 @@ char *slot_low(const struct slot *slot)
 
 static struct slot *header_at(const struct slot_pool *pool, char *base)
 {
-	size_t colour = (uintptr_t)base / pool->sp_size % COLOURS * CACHE_LINE;
+	size_t fit = (pool->sp_size - pool->sp_guard - pool->sp_header) / CACHE_LINE + 1;
+	size_t colour = (uintptr_t)base / pool->sp_size % (fit < COLOURS ? fit : COLOURS) * CACHE_LINE;
 
 	return (struct slot *)(void *)(base + pool->sp_size - colour - pool->sp_header);
 }

@@ -49,6 +49,8 @@
 
 enum { TID_USES = 31 };
 
+_Static_assert(sizeof(struct guest) <= GUEST_ROOM, "what we know about a thread lies behind its descriptor");
+
 static bool started;
 
 /* All threads that have not ended, the first one included. */

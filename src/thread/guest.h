@@ -28,8 +28,8 @@ int guest_init(const struct guest_above *told);
  */
 struct thread *guest_create(uintptr_t tls, void *top, void (*entry)(void *previous));
 
-/* GUEST_ROOM bytes beside TH's descriptor, all zero at first; they are never used for anything else. Context: any. */
-enum { GUEST_ROOM = 2048 };
+/* GUEST_ROOM bytes behind TH's descriptor, all zero at first; they are never used for anything else. Context: any. */
+enum { GUEST_ROOM = 256 };
 void *guest_room(const struct thread *th);
 
 /* The caller, a guest, ends. Context: T. */

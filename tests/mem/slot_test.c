@@ -64,6 +64,36 @@ static void slots_are_apart_and_fully_usable(void)
 		CHECK(slot_high(slots[i - 1]) + HEADER <= slot_low(slots[i]) - GUARD);
 }
 
+/* Descriptors without a stack: nothing of them is trimmed. */
+static void several_may_share_a_page(void)
+{
+	enum { N = 10 * SLOT_BATCH, SMALL = 1024, ALL = 768 };
+	struct slot_cache cache[SLOT_POOLS] = {0};
+	struct slot_pool *pool = slot_pool_find(SMALL, 0, ALL, KIND);
+	struct slot *slots[N];
+
+	for (unsigned i = 0; i < N; i++) {
+		slots[i] = slot_take(pool, cache);
+		CHECK(slot_high(slots[i]) >= slot_low(slots[i]));
+		CHECK_EQ((uintptr_t)slot_low(slots[i]) % SMALL, 0);
+		CHECK(slot_high(slots[i]) + ALL <= slot_low(slots[i]) + SMALL);
+		memset(slots[i] + 1, (int)i, ALL - sizeof(struct slot));
+	}
+	for (unsigned i = 0; i < N; i++)
+		slot_give(slots[i], cache);
+	for (unsigned i = 0; i < 20 && slot_trim_look(); i++) {
+		while (slot_trim_some(1))
+			;
+	}
+	for (unsigned i = 0; i < N; i++) {
+		const unsigned char *rest = (unsigned char *)(slots[i] + 1);
+
+		CHECK(slots[i]->sl_pool == pool);
+		for (unsigned k = 0; k < ALL - sizeof(struct slot); k++)
+			CHECK_EQ(rest[k], (unsigned char)i);
+	}
+}
+
 static void headers_spread_over_the_cache(void)
 {
 	struct slot_cache cache[SLOT_POOLS] = {0};
@@ -328,6 +358,7 @@ int main(int argc, char **argv)
 	static const struct harness_case cases[] = {
 		HARNESS_CASE(the_same_request_finds_the_same_pool),
 		HARNESS_CASE(slots_are_apart_and_fully_usable),
+		HARNESS_CASE(several_may_share_a_page),
 		HARNESS_CASE(headers_spread_over_the_cache),
 		HARNESS_CASE(the_last_one_given_is_the_next_one_taken),
 		HARNESS_CASE(no_slot_is_taken_twice_or_forgotten),
