@@ -588,8 +588,11 @@ void route_wrap(int number, struct action *action)
 	store_release(&handlers[number].handler, (handler_fn *)action->handler);
 	action->handler = (void *)on_signal;
 	action->flags = (action->flags & ~ours) | (uint64_t)SA_SIGINFO;
-	/* Until on_signal() has found out where it is nothing else may come. */
-	action->mask = ~UINT64_C(0);
+	/*
+	 * Until on_signal() has found out where it is nothing else may come, but the trap, by which it returns to the
+	 * program.
+	 */
+	action->mask = ~MASKS_BIT(SIGSYS);
 	wanted |= is_routed(number);
 	make_router();
 }
