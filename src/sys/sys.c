@@ -2,8 +2,10 @@
 /* sys.c - the calls, as the C library, liburing or the kernel itself has them */
 #include "sys/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -66,6 +68,15 @@ static int with_tgkill(pid_t pid, pid_t tid, int number)
 	return (int)syscall(SYS_tgkill, pid, tid, number);
 }
 
+/*
+ * As the kernel does it: the C library leaves its own two signals out of what is to be blocked, and what was blocked
+ * before could not be put back.
+ */
+static int with_pthread_sigmask(int how, const sigset_t *set, sigset_t *before)
+{
+	return syscall(SYS_rt_sigprocmask, how, set, before, 8) == 0 ? 0 : errno;
+}
+
 static pid_t with_gettid(void)
 {
 	return (pid_t)syscall(SYS_gettid);
@@ -93,6 +104,7 @@ static int with_epoll_wait_until(int epoll, struct epoll_event *events, int coun
 #define gettid with_gettid
 #define membarrier with_membarrier
 #define tgkill with_tgkill
+#define pthread_sigmask with_pthread_sigmask
 #define getrlimit with_getrlimit
 #define epoll_wait_until with_epoll_wait_until
 #define interruptible arch_syscall_cancellable

@@ -69,8 +69,13 @@ EXPORT int ell_sigmask(int how, const sigset_t *set, sigset_t *old)
 	struct thread *th = thread_current();
 	uint64_t before, word = set ? signal_word(set) : 0;
 
-	if (is_foreign(th))
-		return sys.pthread_sigmask(how, set, old);
+	if (is_foreign(th)) {
+		sigset_t usual;
+
+		/* Nobody blocks the C library's own two: pthread_sigmask(3). */
+		signal_set(&usual, word & ~(SIGNAL_BIT(32) | SIGNAL_BIT(33)));
+		return sys.pthread_sigmask(how, set ? &usual : NULL, old);
+	}
 	signals_use();
 	if (set && how != SIG_BLOCK && how != SIG_UNBLOCK && how != SIG_SETMASK)
 		return EINVAL;
