@@ -231,6 +231,9 @@ static void child(const struct harness_case *test, int err_fd, const sigset_t *m
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);
+	/* A shell's background jobs ignore them. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
 		sigaction(crash_signals[i], &crash_actions[i], NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
