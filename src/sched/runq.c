@@ -12,7 +12,8 @@
  *
  * Before all of them comes vc_next, the thread that the running one has just woken: its data is in the cache, and very
  * often the two talk to each other. RUNQ_IN_A_ROW_MAX times; then the queue has its turn, so that two that talk for
- * ever starve nobody.
+ * ever starve nobody. One that may not move has a place of its own, vc_own_next, and that goes before: whoever is still
+ * in vc_next when the queue has its turn goes to its end, so that two that may not move do not keep it there.
  *
  * With one vCPU there are no thieves, and plain loads and stores will do (rt_solo).
  *
@@ -120,6 +121,20 @@ void runq_push_next(struct vcpu *vc, struct thread *th)
 		runq_push(vc, before);
 }
 
+/* Who was to run next on VC, by its owner or by a thief. */
+static struct thread *take_next(struct vcpu *vc)
+{
+	return load_relaxed(&vc->vc_next) ? xchg_acq_rel(&vc->vc_next, NULL) : NULL;
+}
+
+void runq_queue_next(struct vcpu *vc)
+{
+	struct thread *th = take_next(vc);
+
+	if (th)
+		runq_ring_push(vc, th);
+}
+
 /* Copies half of the victim's ring behind our tail, which nobody sees yet. */
 static unsigned ring_grab(struct vcpu *vc, struct vcpu *victim)
 {
@@ -152,14 +167,12 @@ struct thread *runq_steal(struct vcpu *vc, struct vcpu *victim, bool also_next)
 	}
 	if (more_take(vc, victim))
 		return runq_ring_pop(vc);
-	if (!also_next || !load_relaxed(&victim->vc_next))
-		return NULL;
-	return xchg_acq_rel(&victim->vc_next, NULL);
+	return also_next ? take_next(victim) : NULL;
 }
 
 struct thread *runq_take(struct vcpu *vc)
 {
-	struct thread *th = load_relaxed(&vc->vc_next) ? xchg_acq_rel(&vc->vc_next, NULL) : NULL;
+	struct thread *th = take_next(vc);
 
 	return th ? th : runq_ring_pop(vc);
 }

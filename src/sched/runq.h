@@ -87,6 +87,9 @@ static inline struct thread *runq_next_pop(struct vcpu *vc)
 	return th;
 }
 
+/* Who was to run next, but was passed over for one that may not move: it goes to the end of the queue. Context: T V. */
+void runq_queue_next(struct vcpu *vc);
+
 /* Of TH, what runq_prefetch() looks at. Context: any. */
 static inline void runq_prefetch_descriptor(const struct thread *th)
 {
@@ -133,6 +136,8 @@ static inline __attribute__((always_inline)) struct thread *runq_pop(struct vcpu
 		return th;
 	vc->vc_in_a_row = 0;
 	vc->vc_own_turn = !vc->vc_own_turn;
+	if (UNLIKELY(vc->vc_own_next != NULL))
+		runq_queue_next(vc);
 	if (vc->vc_own_first && (vc->vc_own_turn || !runq_has_some(vc)))
 		return runq_own_pop(vc);
 	th = runq_ring_pop(vc);

@@ -79,6 +79,23 @@ static void but_not_for_ever(void)
 	CHECK_EQ(index_of(runq_pop(&owner)), 1);
 }
 
+/* One that may move, beside two that may not and wake each other. */
+static void nor_before_another_that_was_woken(void)
+{
+	unsigned turns = 0;
+
+	threads[1].th_vcpu = &owner;
+	runq_push_next(&owner, &threads[0]);
+	for (;; turns++) {
+		runq_push_next(&owner, &threads[1]);
+		if (index_of(runq_pop(&owner)) == 0)
+			break;
+		CHECK(turns < 1000);
+	}
+	CHECK_EQ(index_of(runq_pop(&owner)), 1);
+	CHECK(!runq_pop(&owner));
+}
+
 static void threads_that_may_not_move_and_others_take_turns(void)
 {
 	unsigned pinned = 0, movable = 0;
@@ -379,6 +396,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(order_is_kept_while_the_queue_overflows_and_drains),
 		HARNESS_CASE(who_was_just_woken_comes_first),
 		HARNESS_CASE(but_not_for_ever),
+		HARNESS_CASE(nor_before_another_that_was_woken),
 		HARNESS_CASE(threads_that_may_not_move_and_others_take_turns),
 		HARNESS_CASE(thieves_take_half_and_keep_the_order),
 		HARNESS_CASE(thieves_take_the_last_one),
