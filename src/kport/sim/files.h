@@ -3,6 +3,7 @@
 #ifndef KPORT_SIM_FILES_H
 #define KPORT_SIM_FILES_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,20 @@ struct sim_file {
 
 enum { SIM_FD_FIRST = 1000, SIM_FDS = 512 };
 
+static inline int sim_fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* Zeroed memory; aborts if there is none. */
+void *sim_allocate(size_t size);
+
+static inline bool file_is_ours(int fd)
+{
+	return fd >= SIM_FD_FIRST && fd < SIM_FD_FIRST + SIM_FDS;
+}
+
 /* The file of FD: NULL, and errno is EBADF. */
 struct sim_file *file_of(int fd);
 
@@ -62,7 +77,15 @@ int file_install(struct sim_file *file);
 /* Something has happened to FILE: who waits looks again. EDGE: something arrived. */
 void file_changed(struct sim_file *file, bool edge);
 
-/* With room for LEAST bytes or more. */
+size_t iov_length(const struct iovec *iov, int count);
+
+/* Between the program's vectors, from byte SKIP on, and N bytes at FLAT. */
+void iov_copy(const struct iovec *iov, int count, size_t skip, char *flat, size_t n, bool to_flat);
+
+/* N, or less if the seed wants so. */
+size_t sim_shorten(size_t n);
+
+/* streams.c: with room for LEAST bytes or more. */
 struct stream *stream_create(struct sim_file *reader, struct sim_file *writer, size_t least);
 
 /*
@@ -71,6 +94,24 @@ struct stream *stream_create(struct sim_file *reader, struct sim_file *writer, s
  */
 ssize_t stream_read(struct sim_file *file, const struct iovec *iov, int count, bool waits, bool peek);
 ssize_t stream_write(struct sim_file *file, const struct iovec *iov, int count, bool waits);
+
+/* FILE is an end of SM, which may be NULL, no more. */
+void stream_leave(struct stream *sm, const struct sim_file *file);
+
+/* nodes.c: the same for files, at OFF; and a file is not held any more. */
+ssize_t node_read(const struct node *node, const struct iovec *iov, int count, off_t off);
+ssize_t node_write(struct node *node, const struct iovec *iov, int count, off_t off);
+void node_put(struct node *node);
+
+/* rw.c: from a file to a stream, until COUNT bytes have gone. */
+ssize_t sim_sendfile(int to, int from, int64_t *off, size_t count);
+
+/* Each file's entries in the table of system calls. */
+void streams_begin(void);
+void nodes_begin(void);
+void rw_begin(void);
+void processes_begin(void);
+void numbers_begin(void);
 
 /* net.c: entries for sockets, and what a socket leaves behind. */
 void net_begin(void);

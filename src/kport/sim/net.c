@@ -25,12 +25,6 @@ enum { SOCKET_ROOM = 256 };
 
 static struct sim_file *listeners; /* by fl_next */
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static struct sim_file *socket_of(int fd)
 {
 	struct sim_file *file = file_of(fd);
@@ -58,7 +52,7 @@ static int sim_socket(int domain, int type, int protocol)
 	(void)protocol;
 	world_enter();
 	if (world_fault(no_memory))
-		return fail(ENOMEM);
+		return sim_fail(ENOMEM);
 	file = file_create(FILE_SOCKET);
 	file->fl_nonblocking = type & SOCK_NONBLOCK;
 	return file_install(file);
@@ -150,10 +144,10 @@ static int sim_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	if (!file)
 		return -1;
 	if (file->fl_in)
-		return fail(EISCONN);
+		return sim_fail(EISCONN);
 	listener = listener_at(port_of(addr));
 	if (!listener || listener->fl_shut || world_fault(reset))
-		return fail(ECONNREFUSED);
+		return sim_fail(ECONNREFUSED);
 	end = file_create(FILE_SOCKET);
 	end->fl_refs = 1;
 	end->fl_in = file->fl_out = stream_create(end, file, SOCKET_ROOM);
@@ -175,21 +169,21 @@ static int sim_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 	if (!file)
 		return -1;
 	if (file->fl_type != FILE_LISTENER)
-		return fail(EINVAL);
+		return sim_fail(EINVAL);
 	if (world_fault(again))
-		return fail(EINTR);
+		return sim_fail(EINTR);
 	if (world_fault(no_memory))
-		return fail(ENOBUFS);
+		return sim_fail(ENOBUFS);
 	while (!file->fl_queue) {
 		if (file->fl_shut)
-			return fail(EINVAL);
+			return sim_fail(EINVAL);
 		if (file->fl_nonblocking)
-			return fail(EAGAIN);
+			return sim_fail(EAGAIN);
 		file->fl_refs++;
 		error = job_wait(file, ELL_FOREVER);
 		files_release(file);
 		if (error)
-			return fail(-error);
+			return sim_fail(-error);
 	}
 	end = file->fl_queue;
 	number = file_install(end);
@@ -223,7 +217,7 @@ static int sim_shutdown(int fd, int how)
 		return 0;
 	}
 	if (!file->fl_in)
-		return fail(ENOTCONN);
+		return sim_fail(ENOTCONN);
 	if (how != SHUT_RD) {
 		file->fl_out->sm_ended = true;
 		file_changed(file->fl_out->sm_reader, true);
@@ -255,7 +249,7 @@ static int sim_ioctl(int fd, unsigned long request, void *arg)
 	if (!socket_of(fd))
 		return -1;
 	if (request != SIOCATMARK)
-		return fail(ENOTTY);
+		return sim_fail(ENOTTY);
 	*(int *)arg = 0;
 	return 0;
 }
@@ -282,12 +276,12 @@ static ssize_t receive(int fd, const struct iovec *iov, int count, int flags)
 	if (!file)
 		return -1;
 	if (!file->fl_in)
-		return fail(ENOTCONN);
+		return sim_fail(ENOTCONN);
 	if (world_fault(reset))
 		reset(file);
 	if ((flags & MSG_DONTWAIT) && world_fault(again)) {
 		promise_edge(file);
-		return fail(EAGAIN);
+		return sim_fail(EAGAIN);
 	}
 	n = stream_read(file, iov, count, !(flags & MSG_DONTWAIT) && !file->fl_nonblocking, flags & MSG_PEEK);
 	if (n > 0 && file->fl_in->sm_count)
@@ -304,7 +298,7 @@ static ssize_t transmit(int fd, const struct iovec *iov, int count, int flags)
 	if (!file)
 		return -1;
 	if (!file->fl_out)
-		return fail(ENOTCONN);
+		return sim_fail(ENOTCONN);
 	if (world_fault(reset))
 		reset(file);
 	return stream_write(file, iov, count, !(flags & MSG_DONTWAIT) && !file->fl_nonblocking);

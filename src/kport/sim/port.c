@@ -24,6 +24,7 @@
 #include "base/panic.h"
 #include "kport/backend.h"
 #include "kport/op.h"
+#include "kport/sim/files.h"
 #include "kport/sim/sim.h"
 #include "message/message.h"
 
@@ -77,15 +78,6 @@ static struct job *jobs;
 static struct ring *ring_of(struct kport *kp)
 {
 	return CONTAINER_OF(kp, struct ring, rg_kport);
-}
-
-static void *allocate(size_t size)
-{
-	void *p = calloc(1, size);
-
-	if (!p)
-		panic("the simulator is out of memory");
-	return p;
 }
 
 /* Mostly some microseconds, now and then much more. */
@@ -165,7 +157,7 @@ static struct completion *queue_take(struct queue *q)
 static void complete(struct job *job, int64_t result, bool more)
 {
 	struct ring *rg = job->jb_ring;
-	struct completion *c = allocate(sizeof(*c));
+	struct completion *c = sim_allocate(sizeof(*c));
 	bool is_full;
 
 	check_alive(job, "finishes a job");
@@ -221,7 +213,7 @@ static void job_main(void *arg)
 
 static void submit(struct ring *rg, struct ell_msg *m)
 {
-	struct job *job = allocate(sizeof(*job));
+	struct job *job = sim_allocate(sizeof(*job));
 
 	*job = (struct job){.jb_message = m, .jb_gen = m->ms_gen, .jb_op = m->ms_op, .jb_ring = rg, .jb_next = jobs};
 	for (const struct job *other = jobs; other; other = other->jb_next) {
@@ -333,7 +325,7 @@ static void sim_cancel(struct kport *kp, struct ell_msg *m)
 		message_reply(m, -ECANCELED);
 		return;
 	}
-	c = allocate(sizeof(*c));
+	c = sim_allocate(sizeof(*c));
 	*c = (struct cancel){rg->rg_cancels, m, m->ms_gen};
 	rg->rg_cancels = c;
 }
