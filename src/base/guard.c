@@ -4,7 +4,7 @@
 
 #include "base/compiler.h"
 
-EXPORT __thread struct ell_critical ell_critical_self;
+EXPORT __thread struct ell_critical ell_critical_self __attribute__((tls_model("initial-exec")));
 
 static void nothing(void)
 {

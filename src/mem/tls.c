@@ -67,7 +67,7 @@ static struct {
 	uint32_t tids;
 } tls;
 
-static __thread int canary = CANARY;
+static __thread int canary __attribute__((tls_model("initial-exec"))) = CANARY;
 
 static bool is_libc(const char *name)
 {

@@ -50,8 +50,8 @@ enum { DISPATCH_OFF, DISPATCH_ON, SELECTOR_ALLOW = 0, SELECTOR_BLOCK = 1 };
 /* x87, SSE, AVX, and what AVX-512 adds. */
 #define VECTOR_STATES UINT64_C(0xe7)
 
-__thread uint32_t entry_mode;
-__thread struct guest *guest_self;
+__thread uint32_t entry_mode __attribute__((tls_model("initial-exec")));
+__thread struct guest *guest_self __attribute__((tls_model("initial-exec")));
 struct guest guest_main;
 uint32_t guest_crowd;
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/panic.h"
@@ -85,6 +86,9 @@ static __attribute__((constructor)) void begin(int argc, char **argv, char **env
 
 	(void)argc;
 	(void)argv;
+	/* Without arguments for constructors a C library has made its own ready before. */
+	if (environ)
+		environment = environ;
 	stats_wanted = is_set(environment, "ELLULA_STATS");
 	strict = is_set(environment, "ELLULA_STRICT");
 	table_begin();

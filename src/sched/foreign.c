@@ -12,7 +12,7 @@
  * A foreign kernel thread gets a descriptor at its first use of the library, in a slot that is one page and has no
  * stack, and gives it back when it ends. It may use this variable of its own: it never moves.
  */
-static __thread struct thread *own;
+static __thread struct thread *own __attribute__((tls_model("initial-exec")));
 static pthread_key_t at_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
