@@ -47,14 +47,21 @@
 #include "sched/sched.h"
 #include "thread/guest.h"
 
-enum { TID_USES = 31 };
+enum { TID_USES = 31, DESCRIPTOR_MOST = 4096 };
 
 _Static_assert(sizeof(struct guest) <= GUEST_ROOM, "what we know about a thread lies behind its descriptor");
 
 static bool started;
 
-/* All threads that have not ended, the first one included. */
-static uint32_t living = 1;
+/* All threads that have not ended, the first one included; and those that have not begun to. */
+static uint32_t living = 1, staying = 1;
+
+/* What the kernel does with the word of a thread that has ended. */
+static void tell_of_end(uint32_t *word)
+{
+	store_seq_cst(word, 0);
+	futex_wake((uint64_t)(uintptr_t)word, 1, FUTEX_BITSET_MATCH_ANY);
+}
 
 static void gone(struct thread *th)
 {
@@ -64,10 +71,8 @@ static void gone(struct thread *th)
 	if (UNLIKELY(load_relaxed(&cpu_asked)) && guest_lwp()->gl_runs == gu)
 		cpu_runs(guest_lwp(), NULL);
 	robust_bury(gu->gu_robust, gu->gu_tid);
-	if (tid) {
-		store_seq_cst(tid, 0);
-		futex_wake((uint64_t)(uintptr_t)tid, 1, FUTEX_BITSET_MATCH_ANY);
-	}
+	if (tid)
+		tell_of_end(tid);
 	/*
 	 * Not before: who begins to wait for the word must find the number that is in it, or see that it has changed.
 	 */
@@ -139,7 +144,7 @@ void clone_forked(const struct clone_wish *w)
 	};
 	guest_self = &guest_main;
 	started = false;
-	living = 1;
+	living = staying = 1;
 	guest_crowd = 0;
 }
 
@@ -230,12 +235,28 @@ static int64_t make_guest(const struct entry_regs *g, const struct clone_wish *w
 		*w->parent_tid = (uint32_t)tid;
 	if (w->flags & CLONE_CHILD_SETTID)
 		*w->child_tid = (uint32_t)tid;
+	__atomic_add_fetch(&staying, 1, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	if (xchg_seq_cst(&guest_crowd, 1) == 0)
 		sockets_unsure_of_all();
 	count_up(&stats.threads, 1);
 	sched_ready(th, READY_LAST);
 	return tid;
+}
+
+/*
+ * What becomes 0 when the first thread ends, of which nobody has told us: where that of the thread lies which W is for,
+ * from its thread pointer, or one word for all.
+ */
+static uint32_t *word_of_main(const struct clone_wish *w)
+{
+	uint64_t word = (uint64_t)(uintptr_t)w->child_tid;
+
+	if (!(w->flags & CLONE_CHILD_CLEARTID))
+		return NULL;
+	if (word - w->tls < DESCRIPTOR_MOST)
+		word += arch_tls() - w->tls;
+	return (uint32_t *)word;
 }
 
 int64_t clone_call(struct entry_regs *g)
@@ -255,6 +276,8 @@ int64_t clone_call(struct entry_regs *g)
 		entry_end();
 		return process_plain(g);
 	}
+	if (!guest_main.gu_clear_tid)
+		guest_main.gu_clear_tid = word_of_main(&w);
 	return make_guest(g, &w);
 }
 
@@ -265,7 +288,9 @@ int64_t clone_exit(struct entry_regs *g)
 	(void)g;
 	if (!started)
 		return RAW(SYS_exit, g->rdi);
-	if (load_relaxed(&living) == 1) {
+	if (__atomic_sub_fetch(&staying, 1, __ATOMIC_SEQ_CST) == 0) {
+		/* What it calls now may make others. */
+		store_seq_cst(&staying, 1);
 		/* The C library counts our LWPs, too, and so does not see that this was the last thread. */
 		entry_leave();
 		exit(0);
@@ -273,10 +298,8 @@ int64_t clone_exit(struct entry_regs *g)
 	if (gu != &guest_main)
 		guest_exit();
 	robust_bury(gu->gu_robust, gu->gu_tid);
-	if (gu->gu_clear_tid) {
-		store_seq_cst(gu->gu_clear_tid, 0);
-		futex_wake((uint64_t)(uintptr_t)gu->gu_clear_tid, 1, FUTEX_BITSET_MATCH_ANY);
-	}
+	if (gu->gu_clear_tid)
+		tell_of_end(gu->gu_clear_tid);
 	store_seq_cst(&gu->gu_tid, 0);
 	/* Not before, as in gone(): who is alone waits in the kernel. */
 	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);

@@ -134,11 +134,11 @@ static void handle_ours(struct entry_regs *g)
 		futex_passed(g);
 }
 
-static void handle(struct entry_regs *g)
+/* The caller has entered. */
+static void handle_inside(struct entry_regs *g)
 {
 	const struct table_row *row = table_row(g->rax);
 
-	entry_enter();
 	if (!row || !row->call || (row->when == TABLE_CROWD && guest_is_alone())) {
 		if (g->rax == SYS_futex && !futex_is_wake(g->rsi))
 			futex_waits_in_kernel(g->rdi);
@@ -158,6 +158,12 @@ static void handle(struct entry_regs *g)
 	/* A child of fork() that is to do without us is not brought back. */
 	if (LIKELY(!entry_ended()))
 		entry_leave();
+}
+
+static void handle(struct entry_regs *g)
+{
+	entry_enter();
+	handle_inside(g);
 }
 
 void entry_slow(struct entry_regs *g)
@@ -217,8 +223,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 		entry_enter();
 		count_up(&stats.traps, 1);
 		rewrite_seen(g.rip, nr);
-		entry_mode = ENTRY_PROGRAM;
-		handle(&g);
+		handle_inside(&g);
 		if (guest_self->gu_thread || nr == SYS_rt_sigprocmask)
 			memcpy(&uc->uc_sigmask, &guest_self->gu_mask, sizeof(guest_self->gu_mask));
 		if (guest_self->gu_thread || nr == SYS_sigaltstack)

@@ -35,9 +35,9 @@ void backtrace_symbols_fd(void *const *frames, int count, int fd)
 
 const char *sigabbrev_np(int number)
 {
-	static const char *const names[] = {"0",    "HUP",    "INT",  "QUIT", "ILL",  "TRAP", "ABRT",
-					    "BUS",  "FPE",    "KILL", "USR1", "SEGV", "USR2", "PIPE",
-					    "ALRM", "TERM",   "16",   "CHLD", "CONT", "STOP", "TSTP"};
+	static const char *const names[] = {"0",    "HUP",  "INT",  "QUIT", "ILL",  "TRAP", "ABRT",
+					    "BUS",  "FPE",  "KILL", "USR1", "SEGV", "USR2", "PIPE",
+					    "ALRM", "TERM", "16",   "CHLD", "CONT", "STOP", "TSTP"};
 
 	return number >= 0 && number < (int)(sizeof(names) / sizeof(names[0])) ? names[number] : "of another kind";
 }
@@ -47,7 +47,7 @@ int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(vo
 {
 	int (*of_glibc)(void (*)(void), void (*)(void), void (*)(void), void *) =
 		(int (*)(void (*)(void), void (*)(void), void (*)(void), void *))dlsym(RTLD_DEFAULT,
-										     "__register_atfork");
+										       "__register_atfork");
 	int (*of_others)(void (*)(void), void (*)(void), void (*)(void)) =
 		(int (*)(void (*)(void), void (*)(void), void (*)(void)))dlsym(RTLD_DEFAULT, "pthread_atfork");
 

@@ -98,8 +98,13 @@ static const struct {
 	const char *name;
 	void (*wait)(void);
 } ways[] = {
-	{"read", by_read},	{"recv", by_receive},	 {"poll", by_poll},	      {"sleep", by_sleep},
-	{"pause", by_pause},	{"sem_wait", by_semaphore}, {"pthread_cond_wait", by_condition},
+	{"read", by_read},
+	{"recv", by_receive},
+	{"poll", by_poll},
+	{"sleep", by_sleep},
+	{"pause", by_pause},
+	{"sem_wait", by_semaphore},
+	{"pthread_cond_wait", by_condition},
 };
 
 static void count(void *unused)
