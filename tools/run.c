@@ -101,10 +101,8 @@ static const char *refusal(int fd, const Elf64_Ehdr *elf)
 		return "is for another processor";
 	if (!read_loader(fd, elf, loader))
 		return "is statically linked: nothing can be preloaded";
-	if (strstr(loader, "/ld-musl-"))
-		return "is linked with musl: the library that would be preloaded is made for glibc";
-	if (!strstr(loader, "/ld-linux-x86-64.so"))
-		return "is linked with another C library than glibc";
+	if (!strstr(loader, "/ld-linux-x86-64.so") && !strstr(loader, "/ld-musl-x86_64.so"))
+		return "is linked with another C library than glibc and musl";
 	return NULL;
 }
 

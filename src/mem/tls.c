@@ -67,6 +67,8 @@ static struct {
 	uint32_t tids;
 } tls;
 
+const struct tls_lender *tls_lender;
+
 static __thread int canary __attribute__((tls_model("initial-exec"))) = CANARY;
 
 static bool is_libc(const char *name)
@@ -165,10 +167,18 @@ static void clear_keys(void)
 	}
 }
 
+bool tls_reserve(unsigned count)
+{
+	return !tls_lender || tls_lender->reserve(count);
+}
+
 uintptr_t tls_create(void)
 {
-	void *block = tls.allocate(NULL);
+	void *block;
 
+	if (tls_lender)
+		return tls_lender->take();
+	block = tls.allocate(NULL);
 	if (!block)
 		return 0;
 	tls_layout_fill(&tls.layout, (uintptr_t)block,
@@ -180,7 +190,7 @@ void tls_destroy(uintptr_t tp)
 {
 	if (tls.release)
 		tls.release((void *)tp, true);
-	else
+	else if (!tls_lender)
 		tls.kept = tp;
 }
 
@@ -188,6 +198,8 @@ void tls_enter(bool used)
 {
 	uintptr_t tp = arch_tls();
 
+	if (tls_lender)
+		return;
 	if (!used) {
 		tls.init_ctype();
 		return;
@@ -264,7 +276,9 @@ static bool look_for_symbols(void)
 
 bool tls_probe(void)
 {
-	if (dlsym(RTLD_DEFAULT, "__tsan_init") || dlsym(RTLD_DEFAULT, "__asan_init"))
+	if (tls_lender)
+		tls.why_not = NULL;
+	else if (dlsym(RTLD_DEFAULT, "__tsan_init") || dlsym(RTLD_DEFAULT, "__asan_init"))
 		tls.why_not = "shared by all threads of an LWP: a sanitizer keeps its state there";
 	else if (!look_for_symbols())
 		tls.why_not = "shared by all threads of an LWP: the C library has no _dl_allocate_tls";
@@ -281,5 +295,7 @@ bool tls_works(void)
 
 const char *tls_describe(void)
 {
+	if (tls_lender)
+		return "private, blocks of kernel threads that sleep";
 	return tls.works ? "private, blocks by _dl_allocate_tls" : tls.why_not ? tls.why_not : "not probed yet";
 }

@@ -6,12 +6,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * Blocks of somebody else's, for where the C library makes none but for its own threads. Set before tls_probe(). They
+ * are fresh, and never given back.
+ */
+struct tls_lender {
+	bool (*reserve)(unsigned count); /* so many can be taken from now on. Context: F */
+	uintptr_t (*take)(void);	 /* a thread pointer, or 0. Context: F */
+};
+
+extern const struct tls_lender *tls_lender;
+
 /* Finds out whether it can be done here, and tries it. Once, at the start. Context: F. */
 bool tls_probe(void);
 
 /* Can it? And what tls_probe() found, for people. */
 bool tls_works(void);
 const char *tls_describe(void);
+
+/* Before the first COUNT blocks, which only the runtime itself needs: is there memory? Context: F, the only thread. */
+bool tls_reserve(unsigned count);
 
 /* A new block: the thread pointer for it, or 0 without memory. Context: T F. */
 uintptr_t tls_create(void);

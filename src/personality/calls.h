@@ -3,6 +3,7 @@
 #ifndef PERSONALITY_CALLS_H
 #define PERSONALITY_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "personality/entry.h"
@@ -65,5 +66,8 @@ int64_t self_refused(struct entry_regs *g);
 int64_t stacks_mmap(struct entry_regs *g);
 int64_t stacks_mprotect(struct entry_regs *g);
 int64_t stacks_munmap(struct entry_regs *g);
+
+/* Does the munmap(2) in G, or whatever it is, take the caller's own stack away? Context: any. */
+bool stacks_unmaps_own(const struct entry_regs *g);
 
 #endif

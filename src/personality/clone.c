@@ -30,6 +30,7 @@
 #include "base/compiler.h"
 #include "base/panic.h"
 #include "personality/calls.h"
+#include "personality/clib.h"
 #include "personality/cpu.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
@@ -59,8 +60,12 @@ static uint32_t living = 1, staying = 1;
 /* What the kernel does with the word of a thread that has ended. */
 static void tell_of_end(uint32_t *word)
 {
+	uint64_t address = (uint64_t)(uintptr_t)word;
+
 	store_seq_cst(word, 0);
-	futex_wake((uint64_t)(uintptr_t)word, 1, FUTEX_BITSET_MATCH_ANY);
+	futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
+	if (clib_has_word(address))
+		RAW(SYS_futex, word, FUTEX_WAKE, 1);
 }
 
 static void gone(struct thread *th)
@@ -71,6 +76,8 @@ static void gone(struct thread *th)
 	if (UNLIKELY(load_relaxed(&cpu_asked)) && guest_lwp()->gl_runs == gu)
 		cpu_runs(guest_lwp(), NULL);
 	robust_bury(gu->gu_robust, gu->gu_tid);
+	if (UNLIKELY(gu->gu_left_size))
+		RAW(SYS_munmap, gu->gu_left, gu->gu_left_size);
 	if (tid)
 		tell_of_end(tid);
 	/*
@@ -109,6 +116,7 @@ static bool start(void)
 	if (started)
 		return true;
 	rewrite_early();
+	clib_lend_tls();
 	interrupt_begins = entry_handler_begins;
 	interrupt_ends = entry_handler_ends;
 	error = guest_init(&above);
@@ -276,6 +284,7 @@ int64_t clone_call(struct entry_regs *g)
 		entry_end();
 		return process_plain(g);
 	}
+	clib_note_number((char *)w.parent_tid - (char *)w.tls);
 	if (!guest_main.gu_clear_tid)
 		guest_main.gu_clear_tid = word_of_main(&w);
 	return make_guest(g, &w);
@@ -292,6 +301,7 @@ int64_t clone_exit(struct entry_regs *g)
 		/* What it calls now may make others. */
 		store_seq_cst(&staying, 1);
 		/* The C library counts our LWPs, too, and so does not see that this was the last thread. */
+		clib_end_last(gu);
 		entry_leave();
 		exit(0);
 	}

@@ -28,6 +28,8 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/panic.h"
+#include "personality/calls.h"
+#include "personality/clib.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/masks.h"
@@ -144,13 +146,21 @@ static void handle_inside(struct entry_regs *g)
 			futex_waits_in_kernel(g->rdi);
 		g->rax = (uint64_t)pass(g);
 	} else {
-		int64_t result = row->call(g);
+		/* It may be that of a handler which has interrupted another one. */
+		uint64_t ends = guest_self->gu_ends;
+		int64_t result;
+
+		if (UNLIKELY(clib.cancel))
+			store_relaxed(&guest_self->gu_ends, clib_cancels(g->rip));
+		result = row->call(g);
 
 		while (result == -EINTR && row->restarts && signals_restart()) {
 			entry_leave();
 			entry_enter();
 			result = row->call(g);
 		}
+		if (UNLIKELY(clib.cancel))
+			store_relaxed(&guest_self->gu_ends, ends);
 		if (UNLIKELY(result == -EPIPE))
 			signals_broken_pipe();
 		g->rax = (uint64_t)result;
@@ -222,7 +232,8 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 
 		entry_enter();
 		count_up(&stats.traps, 1);
-		rewrite_seen(g.rip, nr);
+		if (!stacks_unmaps_own(&g))
+			rewrite_seen(g.rip, nr);
 		handle_inside(&g);
 		if (guest_self->gu_thread || nr == SYS_rt_sigprocmask)
 			memcpy(&uc->uc_sigmask, &guest_self->gu_mask, sizeof(guest_self->gu_mask));
@@ -272,6 +283,7 @@ int entry_begin(void)
 	int error;
 
 	find_vector_way();
+	clib_begin();
 	rewrite_begin();
 	guest_self = &guest_main;
 	error = (int)RAW(SYS_rt_sigaction, SIGSYS, &action, NULL, 8);

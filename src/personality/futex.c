@@ -335,6 +335,8 @@ static int64_t wait_call(struct entry_regs *g, uint32_t bits)
 		return until;
 	if (!bits || (g->rdi & 3))
 		return -EINVAL;
+	if (clib_keeps_lock(g->rdi))
+		return pass(g, g->rdx);
 	if (!(g->rsi & FUTEX_PRIVATE_FLAG) && !is_joined(g->rdi, (uint32_t)g->rdx))
 		return offload(g);
 	return wait_for(g->rdi, (uint32_t)g->rdx, bits, until);

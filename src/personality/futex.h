@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "personality/clib.h"
 #include "personality/entry.h"
 
 struct futex_waiter;
@@ -58,7 +59,8 @@ extern uint32_t futex_is_blind;
  */
 static inline __attribute__((always_inline)) bool futex_may_be_in_kernel(uint64_t address, uint64_t op)
 {
-	return !(op & FUTEX_PRIVATE_FLAG) || futex_is_blind || load_relaxed(&futex_bucket(address)->fb_kernel);
+	return !(op & FUTEX_PRIVATE_FLAG) || futex_is_blind || clib_has_word(address) ||
+	       load_relaxed(&futex_bucket(address)->fb_kernel);
 }
 
 static inline __attribute__((always_inline)) bool futex_is_wake(uint64_t op)

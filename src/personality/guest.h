@@ -31,6 +31,8 @@ struct guest {
 	struct robust_list_head *gu_robust;
 	uint64_t gu_stack; /* one that it maps for another thread, while the guard's size is not known; see stacks.c */
 	uint64_t gu_stack_end;
+	uint64_t gu_left; /* the stack that it has unmapped, to end, and its size */
+	uint64_t gu_left_size;
 	struct guest_lwp *gu_lwp; /* where it was in the program last */
 	uint64_t gu_mask;	  /* of signals, as the kernel keeps it */
 	stack_t gu_alternate;
@@ -44,6 +46,7 @@ struct guest {
 	struct fd_record *gu_record; /* of the socket that it receives from, or NULL; others read */
 	uint32_t gu_stop;	     /* the call that a helper makes for it is to end; lock to write */
 	int gu_helper;		     /* that helper's number, or 0; lock */
+	uint64_t gu_ends;	     /* signals that end its call even if it blocks them; others read */
 	uint64_t gu_wanted;	     /* signals that it waits for by rt_sigtimedwait(); lock to write */
 	int64_t gu_cpu;	     /* ns that it has computed, without the stretch that it is in; see cpu.c: anybody adds */
 	uint64_t gu_pending; /* signals sent to it, bit number - 1; anybody adds */

@@ -18,6 +18,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "personality/clib.h"
 #include "personality/cpu.h"
 #include "personality/guest.h"
 #include "personality/route.h"
@@ -30,9 +31,6 @@
 
 /* A second or two, for LWPs that have to share their processors. */
 enum { TELL_NAP_NS = 20000, TELL_TRIES = 20000 };
-
-/* The C library's own. */
-#define INTERNAL (UINT64_C(3) << 31)
 
 uint64_t masks_hidden = MASKS_BIT(SIGSYS);
 
@@ -59,10 +57,9 @@ static uint64_t get_mask(void)
 	return mask;
 }
 
-/* The C library blocks all there are for a moment, to make a thread. */
-static bool is_all(uint64_t mask)
+bool masks_is_all(uint64_t mask)
 {
-	return (mask | INTERNAL | MASKS_OPEN | masks_hidden) == ~UINT64_C(0);
+	return (mask | clib.internal | MASKS_OPEN | masks_hidden) == ~UINT64_C(0);
 }
 
 /* What an LWP that idles blocks. */
@@ -120,7 +117,7 @@ static void strike_out_locked(struct guest *gu)
 /* Does it not block something that the first thread blocks? */
 static bool is_more_open(const struct guest *gu)
 {
-	return ~load_relaxed(&gu->gu_mask) & load_relaxed(&first_mask) & ~(INTERNAL | MASKS_OPEN | masks_hidden);
+	return ~load_relaxed(&gu->gu_mask) & load_relaxed(&first_mask) & ~(clib.internal | MASKS_OPEN | masks_hidden);
 }
 
 void masks_list(struct guest *gu)
@@ -152,7 +149,7 @@ static void list_all(void)
 {
 	uint64_t mask = load_relaxed(&guest_main.gu_mask);
 
-	if (mask == load_relaxed(&first_mask) || is_all(mask))
+	if (mask == load_relaxed(&first_mask) || masks_is_all(mask))
 		return;
 	store_relaxed(&first_mask, mask);
 	fence_seq_cst(); /* ORD masks-1: pairs with ORD masks-2: we see its mask, or it sees ours */
@@ -186,7 +183,7 @@ static void tell_idle(void)
 {
 	const struct timespec nap = {.tv_nsec = TELL_NAP_NS};
 
-	if (is_all(idle_mask()) || !any_lwp(is_stale))
+	if (masks_is_all(idle_mask()) || !any_lwp(is_stale))
 		return;
 	sched_wake_lwps();
 	for (int tries = 0; tries < TELL_TRIES && any_lwp(is_too_open); tries++)

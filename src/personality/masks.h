@@ -4,6 +4,7 @@
 #define PERSONALITY_MASKS_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -35,6 +36,9 @@ void masks_settle(void);
  */
 uint64_t masks_hold(void);
 void masks_release(uint64_t mask);
+
+/* Does MASK block all that a C library blocks for a moment, to make a thread? */
+bool masks_is_all(uint64_t mask);
 
 /* The child: there are no other threads. Context: K. */
 void masks_forked(void);

@@ -47,11 +47,12 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/lock.h"
+#include "personality/clib.h"
 #include "personality/entry.h"
 #include "personality/futex.h"
 #include "personality/stats.h"
 
-enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5 };
+enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5, SAMPLE = 2048 };
 
 /* A site that has trapped. */
 struct seen {
@@ -63,8 +64,6 @@ static struct {
 	uint32_t lock;
 	uint32_t used; /* of entry_sites; lock */
 	bool forbidden;
-	uint8_t *library; /* the code of the C library */
-	size_t library_size;
 	bool library_is_sse;
 	struct seen seen[SEEN]; /* lock */
 } sites;
@@ -161,6 +160,12 @@ static bool analyse(uint64_t rip, uint64_t nr, bool alone, struct change *c)
 		c->jump = end - MOV;
 		return true;
 	}
+	/* Of musl's, where calls can be cancelled: mov %r11, 8(%rsp), and nobody reads what that has written. */
+	if (rip == clib.cancel_rip) {
+		c->site.es_number = -1;
+		c->jump = end - MOV;
+		return true;
+	}
 	n = between(end, &c->site);
 	if (n && has_number(end - n - MOV, nr)) {
 		c->jump = end - n - MOV;
@@ -232,7 +237,7 @@ static void rewrite_locked(uint64_t rip, uint64_t nr, bool alone)
 	distance = (intptr_t)stub - (intptr_t)(c.jump + MOV);
 	if (distance != (int32_t)distance)
 		return;
-	c.site.es_sse = sites.library_is_sse && rip - (uint64_t)sites.library < sites.library_size;
+	c.site.es_sse = sites.library_is_sse && rip - (uint64_t)clib.text < clib.text_size;
 	entry_sites[sites.used] = c.site;
 	if (replace(&c, (int32_t)distance)) {
 		sites.used++;
@@ -276,26 +281,6 @@ void rewrite_seen(uint64_t rip, uint64_t nr)
 	lock_release(&sites.lock);
 }
 
-/* The executable segment around ARG: into sites.library. */
-static int find_segment(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	uint8_t *inside = arg;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-		uint8_t *begin = (uint8_t *)info->dlpi_addr + segment->p_vaddr;
-
-		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_X) && inside >= begin &&
-		    inside < begin + segment->p_memsz) {
-			sites.library = begin;
-			sites.library_size = segment->p_memsz;
-			return 1;
-		}
-	}
-	return 0;
-}
-
 /*
  * Was this code compiled for SSE2 alone? Then it stores pairs of words by movups and movaps, where a compiler that may
  * use AVX writes nothing but the new encodings.
@@ -314,13 +299,17 @@ static bool stores_by_sse(const uint8_t *code, size_t size)
 
 void rewrite_begin(void)
 {
+	int (*describe)(const void *, Dl_info *, void **, int) =
+		(int (*)(const void *, Dl_info *, void **, int))dlsym(RTLD_DEFAULT, "dladdr1");
 	uint8_t *function = dlsym(RTLD_DEFAULT, "pthread_create");
 	const ElfW(Sym) *symbol = NULL;
+	size_t size = SAMPLE;
 	Dl_info info;
 
-	dl_iterate_phdr(find_segment, function);
-	if (dladdr1(function, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
-		sites.library_is_sse = stores_by_sse(function, symbol->st_size);
+	if (describe && describe(function, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
+		size = symbol->st_size;
+	if (function + size <= clib.text + clib.text_size)
+		sites.library_is_sse = stores_by_sse(function, size);
 }
 
 static void rewrite_early_locked(uint8_t *at)
@@ -346,9 +335,12 @@ static void rewrite_early_locked(uint8_t *at)
 
 void rewrite_early(void)
 {
+	/* Elsewhere they are in every function: see clib.c. */
+	if (!clib.is_glibc)
+		return;
 	lock_acquire(&sites.lock);
-	for (size_t i = 16; i + 2 < sites.library_size; i++)
-		rewrite_early_locked(sites.library + i);
+	for (size_t i = 16; i + 2 < clib.text_size; i++)
+		rewrite_early_locked(clib.text + i);
 	if (sites.forbidden || sites.used == 0)
 		futex_is_blind = 1;
 	lock_release(&sites.lock);

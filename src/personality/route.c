@@ -50,6 +50,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "personality/clib.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/hidden.h"
@@ -313,7 +314,7 @@ static bool is_of_write(int number)
 static bool is_routed(int number)
 {
 	return !is_fault(number) && !is_of_write(number) && number != SIGABRT && number != SIGPROF &&
-	       number != SIGVTALRM;
+	       number != SIGVTALRM && !(MASKS_BIT(number) & clib.internal);
 }
 
 /* The high end of the alternate stack, if a handler of the frame CONTEXT is to run there; or 0. */
@@ -564,11 +565,11 @@ void route_look(void)
 		kick();
 }
 
-/* The C library's own two are for a thread, and do not wait. */
+/* The C library's own are for a thread, and do not wait; of its mask that of cancellation makes use (clib.c). */
 static bool is_wrapped(int number, const struct action *action)
 {
 	return action->handler != (void *)SIG_DFL && action->handler != (void *)SIG_IGN &&
-	       (number < 32 || number >= SIGRTMIN);
+	       !(MASKS_BIT(number) & clib.internal & ~clib.cancel);
 }
 
 void route_wrap(int number, struct action *action)

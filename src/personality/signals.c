@@ -6,7 +6,7 @@
  * LWP that it is on: the kernel then builds the frame, on the right stack. So SIGCANCEL works, and pthread_kill(). The
  * LWP of one that is in the program is kicked (sched/interrupt.c), and the handler of the kick does the same.
  *
- * SIGSETXID, by which the C library asks all threads to change their credentials, has no guest as its target: LWPs have
+ * The signal by which the C library asks all threads to change their credentials, has no guest as its target: LWPs have
  * credentials, and the C library knows them and asks them, too.
  *
  * Not here: masks (masks.c); how a signal to the process finds a guest (route.c).
@@ -23,6 +23,7 @@
 #include "base/lock.h"
 #include "call/fd.h"
 #include "message/message.h"
+#include "personality/clib.h"
 #include "personality/guest.h"
 #include "personality/masks.h"
 #include "personality/offload.h"
@@ -31,11 +32,17 @@
 #include "sched/interrupt.h"
 #include "sys/sys.h"
 
-enum { SIGSETXID_NUMBER = 33, SIGNALS = 64 };
+enum { SIGNALS = 64 };
 
 static uint64_t deliverable(const struct guest *gu)
 {
 	return load_relaxed(&gu->gu_pending) & ~gu->gu_mask & ~gu->gu_wanted;
+}
+
+/* Of these, and of those that end its call all the same: is there any? */
+static bool ends_wait(const struct guest *gu)
+{
+	return load_relaxed(&gu->gu_pending) & (~gu->gu_mask | load_relaxed(&gu->gu_ends)) & ~gu->gu_wanted;
 }
 
 /* The caller's LWP is sent all that may come, and blocks it: in between the caller may go nowhere else. */
@@ -85,6 +92,8 @@ bool signals_restart(void)
 {
 	uint64_t set = deliverable(guest_self);
 
+	if (load_relaxed(&guest_self->gu_pending) & guest_self->gu_ends)
+		return false;
 	while (set) {
 		struct action action = {0};
 
@@ -98,7 +107,7 @@ bool signals_restart(void)
 
 bool guest_interrupted(void)
 {
-	return deliverable(guest_self) != 0;
+	return ends_wait(guest_self);
 }
 
 void guest_wait_begin(park_ticket ticket)
@@ -140,14 +149,14 @@ int64_t guest_do(struct ell_msg *m, int64_t until)
 	int error;
 
 	count_up(&stats.messages, 1);
-	if (deliverable(gu))
+	if (ends_wait(gu))
 		return -EINTR;
 	error = ell_msg_send(m);
 	if (error)
 		return error;
 	watch(gu, m);
 	/* Who sent a signal before that found no message. */
-	if (deliverable(gu))
+	if (ends_wait(gu))
 		ell_msg_revoke(m);
 	in_time = ell_msg_wait(m, until) == 0;
 	watch(gu, NULL);
@@ -168,11 +177,11 @@ struct ell_msg *guest_wait_port(struct ell_port *port, struct ell_msg *first, el
 
 	watch(gu, first);
 	/* Who sent a signal before that found no message. */
-	if (deliverable(gu))
+	if (ends_wait(gu))
 		ell_msg_revoke(first);
 	m = ell_port_wait(port, until);
 	watch(gu, NULL);
-	*interrupted = deliverable(gu) != 0;
+	*interrupted = ends_wait(gu);
 	return m;
 }
 
@@ -186,7 +195,8 @@ bool guest_take_back(struct guest *gu, int signal)
 /* Is there a signal for which GU's helper is to end its call? */
 static bool stops_helper(const struct guest *gu)
 {
-	return load_relaxed(&gu->gu_pending) & (~gu->gu_mask | load_relaxed(&gu->gu_wanted));
+	return load_relaxed(&gu->gu_pending) &
+	       (~gu->gu_mask | load_relaxed(&gu->gu_ends) | load_relaxed(&gu->gu_wanted));
 }
 
 static void stop_locked(struct guest *gu)
@@ -232,8 +242,8 @@ void guest_signal(struct guest *gu, int signal)
 	lock_acquire(&gu->gu_lock);
 	if (gu->gu_helper && stops_helper(gu))
 		stop_locked(gu);
-	runs = deliverable(gu) && !gu->gu_helper && !ticket && !rec && !gu->gu_message;
-	if (deliverable(gu)) {
+	runs = ends_wait(gu) && !gu->gu_helper && !ticket && !rec && !gu->gu_message;
+	if (ends_wait(gu)) {
 		if (ticket)
 			park_unpark(ticket);
 		if (rec)
@@ -266,7 +276,7 @@ static int64_t to_thread(const struct entry_regs *g, int64_t group, int tid, int
 		return -ESRCH;
 	if (signal < 0 || signal > SIGNALS)
 		return -EINVAL;
-	if (signal == SIGSETXID_NUMBER)
+	if (signal == clib.credentials)
 		return gu == &guest_main ? pass(g) : -ESRCH;
 	if (signal > 0)
 		guest_signal(gu, (int)signal);

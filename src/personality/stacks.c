@@ -20,8 +20,10 @@
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "mem/advice.h"
 #include "personality/calls.h"
+#include "personality/clone.h"
 #include "personality/guest.h"
 
 enum { GUARD_MOST = 65536, SMALL = 1 << 20 };
@@ -95,8 +97,21 @@ int64_t stacks_mprotect(struct entry_regs *g)
 	return RAW(SYS_mprotect, at, g->rsi, g->rdx);
 }
 
+bool stacks_unmaps_own(const struct entry_regs *g)
+{
+	return g->rax == SYS_munmap && g->rsp - g->rdi < g->rsi;
+}
+
 int64_t stacks_munmap(struct entry_regs *g)
 {
-	guest_self->gu_stack = 0;
+	struct guest *gu = guest_self;
+
+	gu->gu_stack = 0;
+	/* A detached thread's last act: clib.c. */
+	if (UNLIKELY(stacks_unmaps_own(g)) && gu->gu_thread && gu != &guest_main) {
+		gu->gu_left = g->rdi;
+		gu->gu_left_size = g->rsi;
+		return clone_exit(g);
+	}
 	return RAW(SYS_munmap, g->rdi, g->rsi);
 }

@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "personality/calls.h"
+#include "personality/clib.h"
 #include "personality/clone.h"
 #include "personality/cpu.h"
 #include "personality/futex.h"
@@ -36,6 +37,14 @@ void table_begin(void)
 {
 	for (unsigned nr = 0; nr < TABLE_SIZE; nr++)
 		table_ways[nr] = rows[nr].when;
+}
+
+void table_ask_about_credentials(void)
+{
+	for (unsigned nr = 0; nr < TABLE_SIZE; nr++) {
+		if (rows[nr].call == clib_credentials)
+			table_ways[nr] = TABLE_ALWAYS;
+	}
 }
 
 /*

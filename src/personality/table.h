@@ -38,6 +38,9 @@ const struct table_row *table_row(uint64_t nr);
 extern uint8_t table_ways[TABLE_SIZE];
 void table_begin(void);
 
+/* Those that change the credentials of the caller are ours, too. At the start. */
+void table_ask_about_credentials(void);
+
 /*
  * The calls in LIST, names with commas between them, pass: NULL, or the name of one of which there is none, or that
  * the threads cannot do without, in NAME.

@@ -310,7 +310,8 @@ int sched_start(struct lwp **self)
 		return -EINVAL;
 	tls_probe();
 	nodes_read(NODES_ROOT);
-	if (!allocate(count, lwps))
+	/* One for each vCPU, and for the scheduler of the first LWP. */
+	if (!tls_reserve(count + 1) || !allocate(count, lwps))
 		return -ENOMEM;
 	kport_above.self = own_kport;
 	interrupt_start();

@@ -243,7 +243,8 @@ static void *self(void *unused)
 	sched_yield();
 	prctl(PR_GET_NAME, name);
 	SAY("a thread has a name of its own", strcmp(name, "worker") == 0);
-	SAY("and a number", syscall(SYS_gettid) != getpid() && tgkill(getpid(), (int)syscall(SYS_gettid), 0) == 0);
+	SAY("and a number",
+	    syscall(SYS_gettid) != getpid() && syscall(SYS_tgkill, getpid(), (int)syscall(SYS_gettid), 0) == 0);
 	return NULL;
 }
 

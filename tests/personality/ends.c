@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ends.c - an ordinary program: threads that nobody joins, a main that ends before them, and what the last one leaves */
+/*
+ * ends.c - an ordinary program: threads that nobody joins, a main that ends before them, and what the last one leaves
+ */
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>

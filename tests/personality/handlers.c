@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,28 +198,37 @@ static void values(int number, siginfo_t *info, void *context)
 }
 
 /* Signals that bring something along, to one thread. */
+/* As pthread_sigqueue() does, which not every C library has. */
+static void queue(long thread, int value)
+{
+	siginfo_t info = {.si_signo = SIGRTMIN, .si_code = SI_QUEUE, .si_value = {.sival_int = value}};
+
+	syscall(SYS_rt_tgsigqueueinfo, getpid(), thread, SIGRTMIN, &info);
+}
+
 static void *queued(void *unused)
 {
 	struct sigaction action = {.sa_sigaction = values, .sa_flags = SA_SIGINFO};
-	const union sigval value[] = {{.sival_int = 1}, {.sival_int = 2}, {.sival_int = 3}};
 	siginfo_t info;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	for (int i = 0; i < 3; i++)
-		pthread_sigqueue(pthread_self(), SIGRTMIN, value[i]);
+	for (int i = 1; i <= 3; i++)
+		queue(syscall(SYS_gettid), i);
 	for (int i = 0; i < 2; i++) {
 		sigwaitinfo(&set, &info);
 		printf("queued: %d %d\n", info.si_signo == SIGRTMIN, info.si_value.sival_int);
 	}
 	sigaction(SIGRTMIN, &action, NULL);
-	pthread_sigqueue(pthread_self(), SIGRTMIN, value[0]);
+	queue(syscall(SYS_gettid), 1);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGRTMIN, SIG_DFL);
 	return unused;
 }
+
+static _Atomic long waiter;
 
 static void *waits_for_value(void *unused)
 {
@@ -228,6 +238,7 @@ static void *waits_for_value(void *unused)
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	waiter = syscall(SYS_gettid);
 	begun = 1;
 	sigwaitinfo(&set, &info);
 	printf("got: %d %d\n", info.si_signo == SIGRTMIN, info.si_value.sival_int);
@@ -236,14 +247,13 @@ static void *waits_for_value(void *unused)
 
 static void queue_to_another(void)
 {
-	const union sigval value = {.sival_int = 77};
 	pthread_t thread;
 
 	begun = 0;
 	pthread_create(&thread, NULL, waits_for_value, NULL);
 	while (!begun)
 		nap();
-	pthread_sigqueue(thread, SIGRTMIN, value);
+	queue(waiter, 77);
 	pthread_join(thread, NULL);
 }
 

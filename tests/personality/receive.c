@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -178,7 +179,7 @@ static void closed(const char *what, int (*closing)(int server))
 
 static int by_range(int server)
 {
-	return close_range((unsigned)server, (unsigned)server, 0);
+	return (int)syscall(SYS_close_range, (unsigned)server, (unsigned)server, 0);
 }
 
 static int by_dup2(int server)
