@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The headers' names for arguments begin with two underscores. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 int backtrace(void **frames, int most)
 {
 	int (*theirs)(void **, int) = (int (*)(void **, int))dlsym(RTLD_DEFAULT, "backtrace");
@@ -55,6 +57,8 @@ int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(vo
 		return of_glibc(prepare, parent, child, NULL);
 	return of_others ? of_others(prepare, parent, child) : ENOSYS;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 /* Newer headers of glibc call these by names of their own, for a prefix that no number here has. */
 unsigned long __isoc23_strtoul(const char *text, char **end, int base);

@@ -26,6 +26,8 @@
 #include "personality/masks.h"
 #include "personality/plain.h"
 
+/* The headers' names for arguments begin with two underscores. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 #define PLAIN(type, name, parameters, ...)                                                                             \
 	type name parameters                                                                                           \
 	{                                                                                                              \
@@ -83,6 +85,7 @@ PLAIN(int, getcpu, (unsigned *cpu, unsigned *node), SYS_getcpu, cpu, node)
 
 PLAIN_AND_MORE(fcntl, (int fd, int command, ...), command, SYS_fcntl, fd, command)
 PLAIN_AND_MORE(openat, (int dir, const char *path, int flags, ...), flags, SYS_openat, dir, path, flags)
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 long plain_result(long result)
 {
