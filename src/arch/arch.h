@@ -6,7 +6,7 @@
  *
  *	cpu.h		arch_pause() and the inline halves of what is declared here
  *	switch.S	arch_switch() and the first frame of a thread, with CFI
- *	context.c	arch_context_make(), and the discovery of what the CPU can do
+ *	context.c	arch_context_make() and _inherit(), and the discovery of what the CPU can do
  *	interrupt.S	the way back from a function that was called in the middle of another one
  *	interrupt.c	the way there
  *	cancel.S	arch_syscall_cancellable()
@@ -31,6 +31,9 @@ struct arch_context {
  * never returns. A backtrace ends there.
  */
 void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *carry));
+
+/* CX, made and not run yet, is to begin with the caller's floating-point environment, as POSIX's threads do. */
+void arch_context_inherit(struct arch_context *cx);
 
 /* Learns what the CPU and the kernel offer. Once, before anything else here. */
 void arch_probe(void);

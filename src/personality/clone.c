@@ -181,6 +181,8 @@ static void begin(void *previous)
 	inside_arrived();
 	gu = guest_room(arch_thread());
 	guest_self = guest_room(arch_thread());
+	/* What the one before has seen; see arch_context_inherit() for our own. */
+	__asm__ volatile("fnclex");
 	entry_leave();
 	entry_resume(gu->gu_regs);
 }

@@ -52,6 +52,8 @@ enum { DISPATCH_OFF, DISPATCH_ON, SELECTOR_ALLOW = 0, SELECTOR_BLOCK = 1 };
 /* x87, SSE, AVX, and what AVX-512 adds. */
 #define VECTOR_STATES UINT64_C(0xe7)
 
+enum { X87_EXCEPTIONS = 0x3f };
+
 __thread uint32_t entry_mode __attribute__((tls_model("initial-exec")));
 __thread struct guest *guest_self __attribute__((tls_model("initial-exec")));
 struct guest guest_main;
@@ -205,6 +207,14 @@ static void load(struct entry_regs *g, const greg_t *r)
 	};
 }
 
+/* The kernel has begun our handler with floating-point modes of its own, and a new thread is to get the program's. */
+static void load_modes(fpregset_t state)
+{
+	uint32_t mxcsr = state->mxcsr | (state->swd & X87_EXCEPTIONS);
+
+	__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(state->cwd));
+}
+
 /* The end of a handler of the program's. */
 static void handle_sigreturn(const struct entry_regs *g, bool ours)
 {
@@ -230,6 +240,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	} else {
 		uint64_t nr = g.rax;
 
+		load_modes(uc->uc_mcontext.fpregs);
 		entry_enter();
 		count_up(&stats.traps, 1);
 		if (!stacks_unmaps_own(&g))

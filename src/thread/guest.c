@@ -80,6 +80,7 @@ struct thread *guest_create(uintptr_t tls, void *top, void (*entry)(void *previo
 	store_relaxed(&th->th_last, NULL);
 	thread_name_copy(th, thread_current()->th_name);
 	arch_context_make(&th->th_ctx, top, entry);
+	arch_context_inherit(&th->th_ctx);
 	sanitizer_thread_begin(th);
 	return th;
 }

@@ -38,6 +38,13 @@ void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *c
 	cx->cx_pc = (void *)(arch_thread_start + THREAD_FIRST);
 }
 
+void arch_context_inherit(struct arch_context *cx)
+{
+	struct frame *frame = cx->cx_sp;
+
+	__asm__ volatile("mrs	%0, fpcr" : "=r"(frame->fpcr));
+}
+
 /* All that is used here is in each aarch64. */
 void arch_probe(void)
 {

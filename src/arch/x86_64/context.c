@@ -25,7 +25,7 @@ struct frame {
 	char red_zone[128];
 };
 
-enum { MXCSR_DEFAULT = 0x1f80, X87_DEFAULT = 0x37f };
+enum { MXCSR_DEFAULT = 0x1f80, X87_DEFAULT = 0x37f, X87_EXCEPTIONS = 0x3f };
 
 bool arch_fsgsbase;
 
@@ -49,6 +49,18 @@ void arch_context_make(struct arch_context *cx, void *top, void (*entry)(void *c
 	frame->rbx = (uint64_t)(uintptr_t)entry;
 	cx->cx_sp = frame;
 	cx->cx_pc = (void *)(arch_thread_start + THREAD_FIRST);
+}
+
+void arch_context_inherit(struct arch_context *cx)
+{
+	struct frame *frame = cx->cx_sp;
+
+	uint16_t x87_status;
+
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1\n\tfnstsw %2"
+			 : "=m"(frame->mxcsr), "=m"(frame->x87_control), "=m"(x87_status));
+	/* Who asks for exceptions asks both units. */
+	frame->mxcsr |= x87_status & X87_EXCEPTIONS;
 }
 
 static uintptr_t base_get(int which)

@@ -24,6 +24,9 @@
 #define RIP 120
 #define FRAME 256			/* struct entry_regs and the red zone */
 
+#define X87_EXCEPTIONS 0x3f		/* in the status word, which lies here in an fnstenv area */
+#define X87_STATUS 4
+
 #define SITES 1024
 #define LEGACY 512			/* bytes before the header of an xsave area */
 
@@ -198,23 +201,41 @@ back:
 	movq RAX(%rsp), %rax
 	jmp answered
 
-	/* A tenth of the time: the code at the site has no other vector registers. */
+	/*
+	 * A tenth of the time: the code at the site has no other vector registers. What exceptions the x87 unit has seen
+	 * is the thread's, too; it is written only if another thread has changed it, for that is slow.
+	 */
 slow_sse:
 	movq %rsp, %rbp
 	.cfi_def_cfa %rbp, 256
-	subq $256, %rsp
+	subq $256 + 16, %rsp
 	andq $-16, %rsp
 	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	movaps %xmm\n, 16 * \n(%rsp)
 	.endr
+	fnstsw 256(%rsp)
 	movq %rbp, %rdi
 	call entry_slow
-	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	fnstsw %ax
+	xorb 256(%rsp), %al
+	testb $X87_EXCEPTIONS, %al
+	jnz exceptions
+6:	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	movaps 16 * \n(%rsp), %xmm\n
 	.endr
 	movq %rbp, %rsp
 	.cfi_def_cfa %rsp, 256
 	jmp back
+
+exceptions:
+	.cfi_def_cfa %rbp, 256
+	andl $X87_EXCEPTIONS, %eax
+	subq $32, %rsp
+	fnstenv (%rsp)
+	xorl %eax, X87_STATUS(%rsp)
+	fldenv (%rsp)
+	addq $32, %rsp
+	jmp 6b
 	.cfi_endproc
 	.size entry_common, . - entry_common
 
