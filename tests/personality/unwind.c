@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* unwind.c - an ordinary program: a handler that interrupts a system call sees who made it, and exceptions of C pass */
+/*
+ * unwind.c - an ordinary program: a handler that interrupts a system call sees who made it, and those who called it, up
+ * to where the program, or its thread, begins
+ */
 #include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t seen, times;
+static volatile sig_atomic_t seen, times, ended_well;
+static _Thread_local void *outermost;
+static int state;
 
 static __attribute__((noinline)) void inner(void)
 {
@@ -39,16 +44,37 @@ static void on_alarm(int signal)
 	(void)signal;
 	for (int i = 0; i < n; i++)
 		found |= is_in(frames[i], inner) | is_in(frames[i], outer) << 1;
-	seen += found == 3;
 	times++;
+	if (found == 3) {
+		seen++;
+		ended_well += frames[n - 1] == outermost;
+	}
+}
+
+static void find_outermost(void)
+{
+	void *frames[64];
+	int n = backtrace(frames, 64);
+
+	outermost = frames[n - 1];
+}
+
+static void *thread(void *arg)
+{
+	find_outermost();
+	__atomic_store_n(&state, 1, __ATOMIC_RELEASE);
+	while (seen < 20)
+		outer();
+	__atomic_store_n(&state, 2, __ATOMIC_RELEASE);
+	return arg;
 }
 
 int main(void)
 {
 	struct itimerval soon = {.it_value.tv_usec = 5000};
-	void *frame;
+	pthread_t other;
 
-	backtrace(&frame, 1);
+	find_outermost();
 	signal(SIGALRM, on_alarm);
 	/* Trapped at first, then rewritten. */
 	for (int i = 0; i < 6; i++) {
@@ -56,5 +82,13 @@ int main(void)
 		outer();
 	}
 	printf("%d of %d backtraces reach the caller\n", (int)seen, (int)times);
+	pthread_create(&other, NULL, thread, NULL);
+	while (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != 2) {
+		if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 1)
+			pthread_kill(other, SIGALRM);
+		usleep(1000);
+	}
+	pthread_join(other, NULL);
+	printf("all of them end where they should: %d\n", ended_well == seen);
 	return 0;
 }
