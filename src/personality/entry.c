@@ -244,7 +244,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 		entry_enter();
 		count_up(&stats.traps, 1);
 		if (!stacks_unmaps_own(&g))
-			rewrite_seen(g.rip, nr);
+			rewrite_seen(&g);
 		handle_inside(&g);
 		if (guest_self->gu_thread || nr == SYS_rt_sigprocmask)
 			memcpy(&uc->uc_sigmask, &guest_self->gu_mask, sizeof(guest_self->gu_mask));

@@ -20,11 +20,11 @@ struct entry_regs {
 /* A rewritten call. Known to entry.S: a stub knows the address of its own. */
 struct entry_site {
 	uint64_t es_rip;   /* behind the system call */
-	int32_t es_number; /* -1: it is in rax */
+	int32_t es_number; /* -1: it is in rax; but see FIX_TAIL */
 	uint8_t es_fix;	   /* enum entry_fix: what the instruction between did, or the one that was replaced */
 	uint8_t es_byte;
 	uint8_t es_sse; /* the code around it was compiled for no vector registers but xmm0 to xmm15 */
-	uint8_t es_unused;
+	uint8_t es_tail;
 };
 
 enum entry_fix {
@@ -38,6 +38,7 @@ enum entry_fix {
 	FIX_RSI_RIP,   /* lea N(%rip), %rsi */
 	FIX_RSI_RBX,   /* lea N(%rbx), %rsi */
 	FIX_EDI_ZERO,  /* xor %edi, %edi */
+	FIX_TAIL,      /* mov $es_number, register es_byte; and what follows, es_tail bytes (tail.c) */
 };
 
 enum { ENTRY_SITES = 1024, STUB_SIZE = 16 };

@@ -13,11 +13,20 @@
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/table.h"
+#include "personality/tail.h"
 
 static void fix(struct entry_regs *g, const struct entry_site *site)
 {
+	if (site->es_fix == FIX_TAIL) {
+		*tail_register(g, site->es_byte) = (uint32_t)site->es_number;
+		tail_run((const uint8_t *)site->es_rip - 2 - site->es_tail, site->es_tail, g);
+		return;
+	}
+	if (site->es_number >= 0)
+		g->rax = (uint64_t)site->es_number;
 	switch ((enum entry_fix)site->es_fix) {
 	case FIX_NONE:
+	case FIX_TAIL:
 		break;
 	case FIX_R9_STACK:
 		g->r9 = ((const uint64_t *)g->rsp)[1];
@@ -91,10 +100,10 @@ unsigned entry_fast(struct entry_regs *g, const struct entry_site *site)
 {
 	enum entry_way w;
 
-	if (site->es_number >= 0)
-		g->rax = (uint64_t)site->es_number;
 	if (UNLIKELY(site->es_fix))
 		fix(g, site);
+	else if (site->es_number >= 0)
+		g->rax = (uint64_t)site->es_number;
 	w = way(g);
 	return w == WAY_SLOW && site->es_sse ? WAY_SLOW_SSE : w;
 }

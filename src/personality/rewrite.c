@@ -14,6 +14,10 @@
  * loads, and what could make the same bytes the tail of a longer instruction (a REX prefix, or the ModRM byte of a
  * store) is refused.
  *
+ * In the middle of a function the last instruction of five bytes may be any `mov $number, %register`, with a few others
+ * behind it, which tail.c does when the call comes by the jump. That these are what they seem to be is known from the
+ * registers at the trap: done once more, the same instructions must leave each of them as it is.
+ *
  * How it is written, while other LWPs execute it: never. The page is copied, the copy is changed and made executable,
  * and mremap() puts it in the place of the page. Who executes there meanwhile finds either page, or faults and waits
  * until one is there, so nobody ever sees half of an instruction; the TLB shootdown that comes with the change makes
@@ -51,8 +55,9 @@
 #include "personality/entry.h"
 #include "personality/futex.h"
 #include "personality/stats.h"
+#include "personality/tail.h"
 
-enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5, SAMPLE = 2048 };
+enum { SEEN = 4096, REWRITE_AT = 2, PAGE = 4096, MOV = 5, SAMPLE = 2048, TAIL_MOST = 24 };
 
 /* A site that has trapped. */
 struct seen {
@@ -141,8 +146,63 @@ static bool has_hole(const uint8_t *end)
 	       memcmp(end + 11, "\x66\x2e\x0f\x1f\x84\0\0\0\0\0", 10) == 0;
 }
 
-/* Can the call NR before RIP be rewritten, and how? */
-static bool analyse(uint64_t rip, uint64_t nr, bool alone, struct change *c)
+/* What makes the same bytes a part of another instruction, if it stands before them. */
+static bool is_part(const uint8_t *mov)
+{
+	return (mov[-1] & 0xf0) == 0x40 || mov[-1] == 0xc7 || mov[-1] == 0x81 || mov[-1] == 0x69 || mov[-1] == 0xf7;
+}
+
+/* Do the SIZE bytes of instructions before the call at END leave G, which has just come from there, as it is? */
+static bool leaves_as_is(const uint8_t *end, unsigned size, const struct entry_regs *g)
+{
+	/* With each answer that a comparison before may have had. */
+	for (uint64_t flags = 0; flags <= UINT64_C(1) << 14; flags += UINT64_C(1) << 14) {
+		struct entry_regs again = *g;
+
+		again.flags = flags;
+		if (!tail_run(end - size, size, &again))
+			return false;
+		again.flags = g->flags;
+		if (memcmp(&again, g, sizeof(again)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The last mov $number, %register before the call at END from which G has come, if what follows it is known to tail.c,
+ * and if the registers are as all this leaves them. On the page of the call.
+ */
+static bool find_tail(uint8_t *end, const struct entry_regs *g, struct change *c)
+{
+	unsigned most = (unsigned)((uintptr_t)end % PAGE), size;
+
+	for (size = 0; size <= TAIL_MOST && size + MOV + 2 < most; size++) {
+		uint8_t *mov = end - size - MOV;
+		unsigned number = (unsigned)(*mov - 0xb8) & 7, wide = mov[-1] == 0x41;
+		struct entry_regs now = *g;
+		const uint64_t *reg;
+		uint32_t value;
+
+		if ((*mov & 0xf8) != 0xb8 || number == 4 || is_part(mov - wide))
+			continue;
+		reg = tail_register(&now, number + 8 * wide);
+		memcpy(&value, mov + 1, sizeof(value));
+		if (!reg || *reg != value || !leaves_as_is(end, size, g))
+			continue;
+		c->site.es_fix = FIX_TAIL;
+		c->site.es_number = (int32_t)value;
+		c->site.es_byte = (uint8_t)(number + 8 * wide);
+		c->site.es_tail = (uint8_t)size;
+		c->jump = mov - wide;
+		c->size = MOV + wide;
+		return true;
+	}
+	return false;
+}
+
+/* Can the call NR before RIP be rewritten, and how? G: the registers, if it has trapped; else NULL. */
+static bool analyse(uint64_t rip, uint64_t nr, bool alone, const struct entry_regs *g, struct change *c)
 {
 	uint8_t *end = (uint8_t *)rip - 2;
 	unsigned n;
@@ -177,7 +237,7 @@ static bool analyse(uint64_t rip, uint64_t nr, bool alone, struct change *c)
 		return true;
 	}
 	if (nr != SYS_read || end[-2] != 0x31 || end[-1] != 0xc0)
-		return false;
+		return g && find_tail(end, g, c);
 	if (has_hole(end)) {
 		c->hop = end - 2;
 		c->jump = end + 11;
@@ -226,13 +286,13 @@ static bool replace(const struct change *c, int32_t distance)
 	return false;
 }
 
-static void rewrite_locked(uint64_t rip, uint64_t nr, bool alone)
+static void rewrite_locked(uint64_t rip, uint64_t nr, bool alone, const struct entry_regs *g)
 {
 	const char *stub = entry_stubs + (size_t)sites.used * STUB_SIZE;
 	struct change c;
 	intptr_t distance;
 
-	if (sites.forbidden || sites.used == ENTRY_SITES || !analyse(rip, nr, alone, &c))
+	if (sites.forbidden || sites.used == ENTRY_SITES || !analyse(rip, nr, alone, g, &c))
 		return;
 	distance = (intptr_t)stub - (intptr_t)(c.jump + MOV);
 	if (distance != (int32_t)distance)
@@ -270,14 +330,14 @@ void rewrite_release(void)
 	lock_release(&sites.lock);
 }
 
-void rewrite_seen(uint64_t rip, uint64_t nr)
+void rewrite_seen(const struct entry_regs *g)
 {
 	struct seen *s;
 
 	lock_acquire(&sites.lock);
-	s = find_locked(rip);
+	s = find_locked(g->rip);
 	if (s && s->count < REWRITE_AT && ++s->count == REWRITE_AT)
-		rewrite_locked(rip, nr, false);
+		rewrite_locked(g->rip, g->rax, false, g);
 	lock_release(&sites.lock);
 }
 
@@ -321,13 +381,14 @@ static void rewrite_early_locked(uint8_t *at)
 
 	if (at[0] != 0x0f || at[1] != 0x05)
 		return;
-	if (analyse(rip, SYS_futex, true, &c) ? c.site.es_number != SYS_futex : !analyse(rip, SYS_read, true, &c))
+	if (analyse(rip, SYS_futex, true, NULL, &c) ? c.site.es_number != SYS_futex
+						    : !analyse(rip, SYS_read, true, NULL, &c))
 		return;
 	s = find_locked(rip);
 	if (!s || s->count == REWRITE_AT)
 		return;
 	s->count = REWRITE_AT;
-	rewrite_locked(rip, (uint64_t)c.site.es_number, true);
+	rewrite_locked(rip, (uint64_t)c.site.es_number, true, NULL);
 	/* Who waits by it is seen by nobody. */
 	if (sites.used == before)
 		futex_is_blind = 1;

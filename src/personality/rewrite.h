@@ -8,8 +8,9 @@
 /* Looks at the C library. Context: F, the only thread. */
 void rewrite_begin(void);
 
-/* The call NR before RIP has trapped: rewrites it if that is the second time, and if it can. Context: T, ENTRY_US. */
-void rewrite_seen(uint64_t rip, uint64_t nr);
+/* The call in G has trapped: rewrites it if that is the second time, and if it can. Context: T, ENTRY_US. */
+struct entry_regs;
+void rewrite_seen(const struct entry_regs *g);
 
 /*
  * The futex calls of the C library, all of them: from now on ours must be seen, too. And what can be rewritten only
