@@ -104,6 +104,24 @@ def stunnel(t):
             fetch(t, root, port, '--noproxy', '*', '--ipv4', '--cacert', cert, scheme='https')
 
 
+@scenario('stunnel4', '20,000 requests over 1,000 connections that stay open, from one that encrypts to one that decrypts',
+          name='stunnel at both ends')
+def stunnel_at_both_ends(t):
+    inner, outer, source, cert = free_port(), free_port(), free_port(), t.dir / 'cert.pem'
+    t.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'key.pem', '-out', cert,
+           '-days', '2', '-subj', '/CN=localhost'])
+    (t.dir / 'server.conf').write_text(f'foreground = yes\npid =\n[it]\naccept = 127.0.0.1:{inner}\n'
+                                       f'connect = 127.0.0.1:{source}\ncert = {cert}\nkey = {t.dir}/key.pem\n')
+    (t.dir / 'client.conf').write_text(f'foreground = yes\npid =\n[it]\nclient = yes\naccept = 127.0.0.1:{outer}\n'
+                                       f'connect = 127.0.0.1:{inner}\nCAfile = {cert}\nverifyChain = yes\n')
+    origin_server = [t.build / 'examples/httpd-epoll', '--quiet', '--port', source, site(t)]
+    # When it is told to end after so many it joins threads that are gone, and may die of that, on kernel threads, too.
+    end = {'subject': True, 'status': (0, -15, -11)}
+    with (t.serve(origin_server, source), t.serve(['stunnel4', 'server.conf'], inner, **end),
+          t.serve(['stunnel4', 'client.conf'], outer, **end)):
+        requests(t, f'http://127.0.0.1:{outer}/small', 20000, 1000)
+
+
 GIT = {'GIT_CONFIG_NOSYSTEM': '1', 'GIT_AUTHOR_NAME': 'a', 'GIT_AUTHOR_EMAIL': 'a@b', 'GIT_COMMITTER_NAME': 'a',
        'GIT_COMMITTER_EMAIL': 'a@b', 'GIT_AUTHOR_DATE': '1000000000 +0000', 'GIT_COMMITTER_DATE': '1000000000 +0000'}
 
