@@ -2,8 +2,8 @@
 /*
  * sites.c - a library of an ordinary program: system calls in the middle of functions, as compilers put them there
  *
- * Only what is near the personality can be rewritten: libraries are, programs are not. Each call says by its result, a place in a file, what its arguments were. The order of instructions is what matters, so
- * they are written down.
+ * Only what is near the personality can be rewritten: libraries are, programs are not. Each call says by its result, a
+ * place in a file, what its arguments were. The order of instructions is what matters, so they are written down.
  */
 #include <stdint.h>
 #include <stdio.h>
