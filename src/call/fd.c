@@ -328,8 +328,8 @@ void fd_nudge(struct fd_record *rec)
 	lock_release(&rec->fr_lock);
 }
 
-/* Waits by a message of one's own. */
-static int64_t wait_once(int fd, ell_time until)
+/* Waits by a message of one's own. Its frame is large, and would lie between those of all who wait the usual way. */
+NOINLINE static int64_t wait_once(int fd, ell_time until)
 {
 	struct ell_msg m;
 	int64_t events;
