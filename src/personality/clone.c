@@ -83,7 +83,7 @@ static void gone(struct thread *th)
 	/*
 	 * Not before: who begins to wait for the word must find the number that is in it, or see that it has changed.
 	 */
-	store_seq_cst(&gu->gu_tid, 0);
+	futex_pi_bury((uint32_t)xchg_seq_cst(&gu->gu_tid, 0));
 	masks_list(gu);
 	route_look();
 	/* Not before: who is alone waits in the kernel. */
@@ -312,7 +312,7 @@ int64_t clone_exit(struct entry_regs *g)
 	robust_bury(gu->gu_robust, gu->gu_tid);
 	if (gu->gu_clear_tid)
 		tell_of_end(gu->gu_clear_tid);
-	store_seq_cst(&gu->gu_tid, 0);
+	futex_pi_bury((uint32_t)xchg_seq_cst(&gu->gu_tid, 0));
 	/* Not before, as in gone(): who is alone waits in the kernel. */
 	__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST);
 	route_look();

@@ -94,6 +94,9 @@ int64_t futex_wait_any(struct entry_regs *g);
 /* Those of its commands that are about locks which inherit priority. Context: T. Parks. */
 int64_t futex_pi(const struct entry_regs *g);
 
+/* The thread TID, which is found no more, has ended: what it owned of them gets another owner. Context: V T. */
+void futex_pi_bury(uint32_t tid);
+
 /* In a child: nobody waits for anything. Context: K. */
 void futex_forked(void);
 void futex_pi_forked(void);

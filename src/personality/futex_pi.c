@@ -12,6 +12,14 @@
  *
  * With FUTEX_WAITERS set nobody changes the word without the lock, so a lock goes from owner to owner, in the order of
  * coming. A signal does not end the wait, as in the kernel.
+ *
+ * An owner may end without a word. Who waits then becomes the owner, and finds FUTEX_OWNER_DIED in the word; who comes
+ * later is told ESRCH, but if the lock was robust, whose word is nobody's then (robust.c):
+ *
+ *	who waits				the owner
+ *	1. counts itself			1. is found by its number no more
+ *	2. is the owner found? (ORD futex-6)	2. does anybody wait? (ORD futex-7)
+ *	   Then a node; parks			   Then looks for its locks
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -19,6 +27,7 @@
 #include <time.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "personality/futex.h"
@@ -45,6 +54,9 @@ static struct bucket {
 	struct waiter *first;
 } CACHE_ALIGNED buckets[BUCKETS];
 
+/* Those who wait, or are about to. */
+static uint32_t waiting;
+
 static struct bucket *bucket_of(const uint32_t *word)
 {
 	return &buckets[(uintptr_t)word * UINT64_C(0x9e3779b97f4a7c15) >> 58];
@@ -59,23 +71,27 @@ static struct waiter *first_locked(struct bucket *b, const uint32_t *word)
 	return w;
 }
 
-static bool remove_locked(struct bucket *b, const struct waiter *w)
+static void append_locked(struct bucket *b, struct waiter *w)
 {
 	struct waiter **at = &b->first;
 
-	while (*at && *at != w)
+	while (*at)
 		at = &(*at)->next;
-	if (!*at)
-		return false;
-	*at = w->next;
-	return true;
+	w->next = NULL;
+	*at = w;
 }
 
-/*
- * The caller, TID, becomes the owner: 0; -EDEADLK, it is; -EAGAIN, somebody else is, and FUTEX_WAITERS is set with
- * WAIT.
- */
-static int64_t take_locked(uint32_t *word, uint32_t tid, bool wait)
+static void remove_locked(struct bucket *b, const struct waiter *w)
+{
+	struct waiter **at = &b->first;
+
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+}
+
+/* The caller, TID, becomes the owner: 0; -EDEADLK, it is; -EAGAIN, somebody else is, and FUTEX_WAITERS is set. */
+static int64_t take_once_locked(uint32_t *word, uint32_t tid)
 {
 	uint32_t old = load_seq_cst(word);
 
@@ -84,11 +100,36 @@ static int64_t take_locked(uint32_t *word, uint32_t tid, bool wait)
 
 		if (owner == tid)
 			return -EDEADLK;
-		if (owner && (!wait || (old & FUTEX_WAITERS)))
+		if (owner && (old & FUTEX_WAITERS))
 			return -EAGAIN;
 		if (cas_seq_cst(word, &old, owner ? old | FUTEX_WAITERS : old | tid))
 			return owner ? -EAGAIN : 0;
 	}
+}
+
+/* The same, and -ESRCH: the owner has ended. */
+static int64_t take_locked(uint32_t *word, uint32_t tid)
+{
+	int64_t result = take_once_locked(word, tid);
+
+	/* ORD futex-6: pairs with ORD futex-7 */
+	fence_seq_cst();
+	if (result != -EAGAIN || guest_find((int)(load_seq_cst(word) & FUTEX_TID_MASK)))
+		return result;
+	/* It has gone through its robust locks before. */
+	result = take_once_locked(word, tid);
+	return result == -EAGAIN ? -ESRCH : result;
+}
+
+/* W becomes the owner. */
+static void hand_over_locked(struct bucket *b, struct waiter *w, uint32_t more)
+{
+	uint32_t *word = w->word;
+
+	remove_locked(b, w);
+	store_seq_cst(word, w->tid | more | (first_locked(b, word) ? FUTEX_WAITERS : 0));
+	w->owns = true;
+	park_unpark(w->ticket);
 }
 
 /* Too late: 0, it has become the owner meanwhile. */
@@ -109,22 +150,22 @@ static int64_t give_up(struct bucket *b, struct waiter *w)
 
 static int64_t lock_until(uint32_t *word, ell_time until)
 {
-	struct waiter w = {.word = word, .tid = (uint32_t)guest_self->gu_tid, .ticket = park_prepare()}, **at;
+	struct waiter w = {.word = word, .tid = (uint32_t)guest_self->gu_tid, .ticket = park_prepare()};
 	struct bucket *b = bucket_of(word);
 	int64_t result;
 
+	__atomic_add_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
 	lock_acquire(&b->lock);
-	result = take_locked(word, w.tid, true);
-	if (result != -EAGAIN) {
-		lock_release(&b->lock);
-		park_cancel(w.ticket);
-		return result;
-	}
-	for (at = &b->first; *at; at = &(*at)->next)
-		;
-	*at = &w;
+	result = take_locked(word, w.tid);
+	if (result == -EAGAIN)
+		append_locked(b, &w);
 	lock_release(&b->lock);
-	return park_commit(w.ticket, PARK_FUTEX, until) ? 0 : give_up(b, &w);
+	if (result != -EAGAIN)
+		park_cancel(w.ticket);
+	else
+		result = park_commit(w.ticket, PARK_FUTEX, until) ? 0 : give_up(b, &w);
+	__atomic_sub_fetch(&waiting, 1, __ATOMIC_SEQ_CST);
+	return result;
 }
 
 static int64_t try_lock(uint32_t *word)
@@ -133,7 +174,7 @@ static int64_t try_lock(uint32_t *word)
 	int64_t result;
 
 	lock_acquire(&b->lock);
-	result = take_locked(word, (uint32_t)guest_self->gu_tid, false);
+	result = take_locked(word, (uint32_t)guest_self->gu_tid);
 	lock_release(&b->lock);
 	return result;
 }
@@ -148,20 +189,42 @@ static int64_t unlock(uint32_t *word)
 		return -EPERM;
 	lock_acquire(&b->lock);
 	w = first_locked(b, word);
-	if (w) {
-		remove_locked(b, w);
-		store_seq_cst(word, w->tid | (first_locked(b, word) ? FUTEX_WAITERS : 0));
-		w->owns = true;
-		park_unpark(w->ticket);
-	} else {
+	if (w)
+		hand_over_locked(b, w, 0);
+	else
 		store_seq_cst(word, 0);
-	}
 	lock_release(&b->lock);
 	return 0;
 }
 
+static void bury_in(struct bucket *b, uint32_t tid)
+{
+	struct waiter *next;
+
+	lock_acquire(&b->lock);
+	for (struct waiter *w = b->first; w; w = next) {
+		uint32_t owner = load_seq_cst(w->word) & FUTEX_TID_MASK;
+
+		next = w->next;
+		/* A robust lock is nobody's by now. One that has got a new owner is passed on by that one. */
+		if (!owner || owner == tid)
+			hand_over_locked(b, w, FUTEX_OWNER_DIED);
+	}
+	lock_release(&b->lock);
+}
+
+void futex_pi_bury(uint32_t tid)
+{
+	fence_seq_cst(); /* ORD futex-7: pairs with ORD futex-6 */
+	if (LIKELY(!load_relaxed(&waiting)))
+		return;
+	for (struct bucket *b = buckets; b < buckets + BUCKETS; b++)
+		bury_in(b, tid);
+}
+
 void futex_pi_forked(void)
 {
+	waiting = 0;
 	memset(buckets, 0, sizeof(buckets));
 }
 

@@ -6,6 +6,16 @@
  * ends. A user thread ends without the kernel's notice, so we go through the list as the kernel would: each word that
  * still has the thread's number gets FUTEX_OWNER_DIED, and one who waits for it is woken. The C library waits for such
  * words as shared ones, whoever shares them: in the kernel, by a helper.
+ *
+ * When the process ends, by a signal or by exit(), nobody does this for its threads but the first one: the kernel goes
+ * through the lists that it knows, and looks in the words for the number of a kernel thread. Other processes find the
+ * locks of other threads locked. Rejected: to tell the kernel of the list of who runs, for the numbers in the words are
+ * not the LWP's, and threads that wait run nowhere; to do it before the end, for the owners may still change what their
+ * locks protect; and a process that shares the memory and outlives this one, to do it then: a lock that is free is taken
+ * without a system call, so each program would need one at all times, which its parent's wait(), its limits and a kill
+ * of its group would find.
+ *
+ * Not here: who waits for a lock that inherits priority (futex_pi.c).
  */
 #include "personality/robust.h"
 
