@@ -11,9 +11,9 @@
  * through the lists that it knows, and looks in the words for the number of a kernel thread. Other processes find the
  * locks of other threads locked. Rejected: to tell the kernel of the list of who runs, for the numbers in the words are
  * not the LWP's, and threads that wait run nowhere; to do it before the end, for the owners may still change what their
- * locks protect; and a process that shares the memory and outlives this one, to do it then: a lock that is free is taken
- * without a system call, so each program would need one at all times, which its parent's wait(), its limits and a kill
- * of its group would find.
+ * locks protect; and a process that shares the memory and outlives this one, to do it then: a lock that is free is
+ * taken without a system call, so each program would need one at all times, which its parent's wait(), its limits and a
+ * kill of its group would find.
  *
  * Not here: who waits for a lock that inherits priority (futex_pi.c).
  */

@@ -18,9 +18,10 @@
 #define FUTEX_LOCK_PI2 13
 #endif
 
-enum { ROUNDS = 300 };
+enum { ROUNDS = 300, MOVED = 6 };
 
-static uint32_t word;
+static uint32_t word, condition;
+static int turns;
 
 /* Of one lock, in the form that set_robust_list(2) takes. */
 static struct {
@@ -162,6 +163,60 @@ static void *come_at_any_time(void *arg)
 	return NULL;
 }
 
+static int wait_and_move(uint32_t value, const struct timespec *until)
+{
+	int op = FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG;
+
+	return syscall(SYS_futex, &condition, op, value, until, &word, 0) == 0 ? 0 : errno;
+}
+
+/* How many, or -errno. */
+static int move(int wake, long most, uint32_t value)
+{
+	int op = FUTEX_CMP_REQUEUE_PI | FUTEX_PRIVATE_FLAG;
+	long n = syscall(SYS_futex, &condition, op, wake, most, &word, value);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+static void *wait_for_turn(void *arg)
+{
+	int error = wait_and_move(0, NULL), before = turns;
+
+	if (error || !is_mine(word))
+		printf("moved: %s, %x\n", strerror(error), word);
+	/* The lock is held over a switch. */
+	usleep(100);
+	turns = before + 1;
+	futex(&word, FUTEX_UNLOCK_PI, NULL);
+	return arg;
+}
+
+/* Some are moved while the lock is held, and the others when it may be free. */
+static void moved(void)
+{
+	const struct timespec past = {.tv_sec = 1};
+	pthread_t threads[MOVED];
+	int n = 0;
+
+	word = 0;
+	printf("condition: %s, ", strerror(wait_and_move(1, NULL)));
+	printf("%s, ", strerror(wait_and_move(0, &past)));
+	for (int i = 0; i < MOVED; i++)
+		pthread_create(&threads[i], NULL, wait_for_turn, NULL);
+	printf("%s, %s, %d\n", strerror(-move(1, 1, 1)), strerror(-move(2, 1, 0)), move(1, 1, 7) == -EAGAIN);
+	futex(&word, FUTEX_LOCK_PI, NULL);
+	while (n < 2)
+		n += move(1, 0, 0);
+	printf("moved %d, turns %d\n", n, turns);
+	futex(&word, FUTEX_UNLOCK_PI, NULL);
+	while (n < MOVED)
+		n += move(1, 1, 0);
+	for (int i = 0; i < MOVED; i++)
+		pthread_join(threads[i], NULL);
+	printf("moved %d, turns %d, free %d\n", n, turns, word == 0);
+}
+
 int main(void)
 {
 	answers();
@@ -179,5 +234,6 @@ int main(void)
 		for (int j = 0; j < 2; j++)
 			pthread_join(threads[j], NULL);
 	}
+	moved();
 	return 0;
 }
