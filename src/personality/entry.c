@@ -143,7 +143,7 @@ static void handle_inside(struct entry_regs *g)
 {
 	const struct table_row *row = table_row(g->rax);
 
-	if (!row || !row->call || (row->when == TABLE_CROWD && guest_is_alone())) {
+	if (!row || !row->call || (row->when == TABLE_CROWD && guest_is_alone() && !futex_has_owner(g))) {
 		if (g->rax == SYS_futex && !futex_is_wake(g->rsi))
 			futex_waits_in_kernel(g->rdi);
 		g->rax = (uint64_t)pass(g);

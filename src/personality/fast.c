@@ -77,7 +77,7 @@ static enum entry_way way(struct entry_regs *g)
 	case TABLE_PASS:
 		return WAY_PASS;
 	case TABLE_CROWD:
-		if (guest_is_alone()) {
+		if (guest_is_alone() && !futex_has_owner(g)) {
 			/* There may be others again in a moment. */
 			if (nr == SYS_futex && !futex_is_wake(g->rsi))
 				futex_waits_in_kernel(g->rdi);

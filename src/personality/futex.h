@@ -6,11 +6,17 @@
 #include <linux/futex.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "personality/clib.h"
 #include "personality/entry.h"
+#include "personality/guest.h"
+
+#ifndef FUTEX_LOCK_PI2
+#define FUTEX_LOCK_PI2 13
+#endif
 
 struct futex_waiter;
 
@@ -83,6 +89,27 @@ static inline __attribute__((always_inline)) bool futex_only_wakes(uint64_t op)
 	uint64_t command = op & FUTEX_CMD_MASK;
 
 	return command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET;
+}
+
+/*
+ * Is the call about a lock that knows its owner? The kernel would compare that with the LWP's number, so the call is
+ * ours once there have been threads.
+ */
+static inline __attribute__((always_inline)) bool futex_has_owner(const struct entry_regs *g)
+{
+	if (g->rax != SYS_futex || !guest_self->gu_thread)
+		return false;
+	switch (g->rsi & FUTEX_CMD_MASK) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* futex(2). */

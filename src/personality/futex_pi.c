@@ -38,10 +38,6 @@
 #include "personality/stats.h"
 #include "personality/times.h"
 
-#ifndef FUTEX_LOCK_PI2
-#define FUTEX_LOCK_PI2 13
-#endif
-
 enum { BUCKETS = 64 };
 
 struct waiter {
