@@ -163,8 +163,8 @@ static void handle_inside(struct entry_regs *g)
 		}
 		if (UNLIKELY(clib.cancel))
 			store_relaxed(&guest_self->gu_ends, ends);
-		if (UNLIKELY(result == -EPIPE))
-			signals_broken_pipe();
+		if (UNLIKELY(result == -EPIPE || result == -EFBIG))
+			signals_write_failed(result);
 		g->rax = (uint64_t)result;
 	}
 	/* A child of fork() that is to do without us is not brought back. */

@@ -7,6 +7,8 @@
  * Helpers take no signals. One to the thread that asked ends the call, as a revoke ends that of a helper of the kernel
  * port (kport/helper.c), and by the same signal: gu_stop is the word that sys.interruptible() looks at.
  *
+ * SIGPIPE and SIGXFSZ, which the call itself may raise, are found pending afterwards, and are those of who asked.
+ *
  * A thread may wait for signals itself (rt_sigtimedwait(2)). Its helper waits for those to the process, and is stopped
  * by one to the thread.
  *
@@ -28,6 +30,7 @@
 #include "kport/helper.h"
 #include "personality/guest.h"
 #include "personality/hidden.h"
+#include "personality/signals.h"
 #include "personality/stats.h"
 #include "sched/park.h"
 #include "sys/sys.h"
@@ -41,6 +44,7 @@ struct job {
 	const struct entry_regs *regs;
 	struct guest *guest;
 	int64_t result;
+	int raised; /* a signal, by the call itself; or 0 */
 	park_ticket ticket;
 };
 
@@ -85,6 +89,7 @@ static void make(struct job *job)
 	guest_helped(gu, sys.gettid());
 	job->result = sys.interruptible(&gu->gu_stop, (long)g->rax, (long)g->rdi, (long)g->rsi, (long)g->rdx,
 					(long)g->r10, (long)g->r8, (long)g->r9);
+	job->raised = signals_take_of_write(job->result);
 	guest_helped_no_more(gu);
 }
 
@@ -135,5 +140,7 @@ int64_t offload(struct entry_regs *g)
 	sys.pthread_cond_signal(&jobs.work);
 	sys.pthread_mutex_unlock(&jobs.lock);
 	park_commit(job.ticket, PARK_HELPER, ELL_FOREVER);
+	if (UNLIKELY(job.raised))
+		signals_raised(job.raised);
 	return job.result;
 }

@@ -359,15 +359,35 @@ int64_t signals_pending(struct entry_regs *g)
 	return 0;
 }
 
-/* If the caller blocks the signal it is its own, and stays so wherever it goes on. */
-void signals_broken_pipe(void)
+int signals_take_of_write(int64_t result)
 {
-	const uint64_t set = MASKS_BIT(SIGPIPE);
+	int signal = result == -EPIPE ? SIGPIPE : result == -EFBIG ? SIGXFSZ : 0;
+	const uint64_t set = signal ? MASKS_BIT(signal) : 0;
 	const struct timespec now = {0};
-	struct guest *gu = guest_self;
 
-	if (gu->gu_thread && (gu->gu_mask & set) && RAW(SYS_rt_sigtimedwait, &set, NULL, &now, MASKS_SIZE) > 0)
-		__atomic_fetch_or(&gu->gu_pending, set, __ATOMIC_ACQ_REL);
+	return signal && RAW(SYS_rt_sigtimedwait, &set, NULL, &now, MASKS_SIZE) > 0 ? signal : 0;
+}
+
+void signals_raised(int signal)
+{
+	struct guest *gu = guest_self;
+	siginfo_t info = from_here(signal, SI_USER);
+
+	if (!(load_relaxed(&gu->gu_pending) & MASKS_BIT(signal)) && !route_queue(gu, &info))
+		guest_signal(gu, signal);
+}
+
+/* If the caller blocks the signal it is its own, and stays so wherever it goes on. */
+void signals_write_failed(int64_t result)
+{
+	struct guest *gu = guest_self;
+	int signal;
+
+	if (!gu->gu_thread || !(gu->gu_mask & (MASKS_BIT(SIGPIPE) | MASKS_BIT(SIGXFSZ))))
+		return;
+	signal = signals_take_of_write(result);
+	if (signal)
+		__atomic_fetch_or(&gu->gu_pending, MASKS_BIT(signal), __ATOMIC_ACQ_REL);
 }
 
 int64_t signals_timedwait(struct entry_regs *g)

@@ -21,8 +21,15 @@ void signals_return(const ucontext_t *frame);
 /* The caller's wait was interrupted: would the kernel begin the call again? */
 bool signals_restart(void);
 
-/* The caller has written to a pipe that nobody reads. Context: T. */
-void signals_broken_pipe(void);
+/*
+ * The calling kernel thread's call to write has ended with RESULT: if it has raised SIGPIPE or SIGXFSZ, which are
+ * blocked, they are that no more, and their number is returned; or 0. Context: T F.
+ */
+int signals_take_of_write(int64_t result);
+
+/* The caller has made a call to write, or a kernel thread has for it, which has raised SIGNAL. Context: T. */
+void signals_write_failed(int64_t result);
+void signals_raised(int signal);
 
 /* System calls. */
 int64_t signals_action(struct entry_regs *g);
