@@ -92,14 +92,27 @@ def microsocks(t):
     by_proxy(t, ['microsocks', '-i', '127.0.0.1', '-p', port], port, ['--socks5', f'127.0.0.1:{port}'])
 
 
+def certificate(t):
+    """Of localhost, and its key: their paths."""
+    cert, key = t.dir / 'cert.pem', t.dir / 'key.pem'
+    t.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2',
+           '-subj', '/CN=localhost'])
+    return cert, key
+
+
+def decrypts(t, name, port, source, cert, key):
+    """The configuration of a stunnel that listens on PORT and hands on to SOURCE."""
+    path = t.dir / name
+    path.write_text(f'foreground = yes\npid =\n[it]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{source}\n'
+                    f'cert = {cert}\nkey = {key}\n')
+    return path
+
+
 @scenario('stunnel4', f'{CLIENTS} clients at once fetch 20 pages each by TLS')
 def stunnel(t):
-    port, config, cert = free_port(), t.dir / 'stunnel.conf', t.dir / 'cert.pem'
-    t.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'key.pem', '-out', cert,
-           '-days', '2', '-subj', '/CN=localhost'])
+    port, (cert, key) = free_port(), certificate(t)
     with origin(t) as (root, source):
-        config.write_text(f'foreground = yes\npid =\n[it]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{source}\n'
-                          f'cert = {cert}\nkey = {t.dir}/key.pem\n')
+        config = decrypts(t, 'stunnel.conf', port, source, cert, key)
         with t.serve(['stunnel4', config], port, subject=True):
             fetch(t, root, port, '--noproxy', '*', '--ipv4', '--cacert', cert, scheme='https')
 
@@ -107,17 +120,14 @@ def stunnel(t):
 @scenario('stunnel4', '20,000 requests over 1,000 connections that stay open, from one that encrypts to one that decrypts',
           name='stunnel at both ends')
 def stunnel_at_both_ends(t):
-    inner, outer, source, cert = free_port(), free_port(), free_port(), t.dir / 'cert.pem'
-    t.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'key.pem', '-out', cert,
-           '-days', '2', '-subj', '/CN=localhost'])
-    (t.dir / 'server.conf').write_text(f'foreground = yes\npid =\n[it]\naccept = 127.0.0.1:{inner}\n'
-                                       f'connect = 127.0.0.1:{source}\ncert = {cert}\nkey = {t.dir}/key.pem\n')
+    inner, outer, source, (cert, key) = free_port(), free_port(), free_port(), certificate(t)
+    server = decrypts(t, 'server.conf', inner, source, cert, key)
     (t.dir / 'client.conf').write_text(f'foreground = yes\npid =\n[it]\nclient = yes\naccept = 127.0.0.1:{outer}\n'
                                        f'connect = 127.0.0.1:{inner}\nCAfile = {cert}\nverifyChain = yes\n')
     origin_server = [t.build / 'examples/httpd-epoll', '--quiet', '--port', source, site(t)]
     # When it is told to end after so many it joins threads that are gone, and may die of that, on kernel threads, too.
     end = {'subject': True, 'status': (0, -15, -11)}
-    with (t.serve(origin_server, source), t.serve(['stunnel4', 'server.conf'], inner, **end),
+    with (t.serve(origin_server, source), t.serve(['stunnel4', server], inner, **end),
           t.serve(['stunnel4', 'client.conf'], outer, **end)):
         requests(t, f'http://127.0.0.1:{outer}/small', 20000, 1000)
 
