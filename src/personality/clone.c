@@ -32,6 +32,7 @@
 #include "personality/calls.h"
 #include "personality/clib.h"
 #include "personality/cpu.h"
+#include "personality/descriptors.h"
 #include "personality/futex.h"
 #include "personality/guest.h"
 #include "personality/masks.h"
@@ -119,6 +120,7 @@ static bool start(void)
 	clib_lend_tls();
 	interrupt_begins = entry_handler_begins;
 	interrupt_ends = entry_handler_ends;
+	descriptors_begin();
 	error = guest_init(&above);
 	if (error) {
 		complain("threads of this program stay kernel threads: %s", strerror(-error));

@@ -25,6 +25,8 @@
 #include "base/compiler.h"
 #include "call/fd.h"
 #include "personality/calls.h"
+#include "personality/clone.h"
+#include "personality/descriptors.h"
 #include "personality/guest.h"
 #include "personality/sockets.h"
 #include "personality/stats.h"
@@ -413,7 +415,7 @@ int64_t rw_fsync(struct entry_regs *g)
 }
 
 /* Around a call that closes the descriptors from FIRST to LAST. */
-static int64_t closing(struct entry_regs *g, uint32_t first, uint32_t last)
+static int64_t closing(const struct entry_regs *g, uint32_t first, uint32_t last)
 {
 	bool watched = sockets_close(first, last);
 	int64_t result;
@@ -427,19 +429,42 @@ static int64_t closing(struct entry_regs *g, uint32_t first, uint32_t last)
 
 int64_t rw_close(struct entry_regs *g)
 {
+	if (UNLIKELY(descriptors_are_ours((uint32_t)g->rdi)))
+		return -EBADF;
 	return closing(g, (uint32_t)g->rdi, (uint32_t)g->rdi);
 }
 
-/* CLOSE_RANGE_CLOEXEC closes nothing. */
+/* All but ours. CLOSE_RANGE_CLOEXEC closes nothing. */
 int64_t rw_close_range(struct entry_regs *g)
 {
-	return g->rdx & CLOSE_RANGE_CLOEXEC ? pass(g) : closing(g, (uint32_t)g->rdi, (uint32_t)g->rsi);
+	uint64_t first = (uint32_t)g->rdi, last = (uint32_t)g->rsi;
+	struct entry_regs part = *g;
+	int64_t result = 0;
+
+	if ((g->rdx & CLOSE_RANGE_UNSHARE) && clone_has_begun())
+		return refuse("a table of descriptors of one thread's own");
+	if ((g->rdx & CLOSE_RANGE_CLOEXEC) || first > last)
+		return pass(g);
+	while (first <= last && !result) {
+		uint64_t ours = descriptors_next((uint32_t)first, (uint32_t)last);
+
+		part.rdi = first;
+		part.rsi = ours - 1;
+		if (first < ours)
+			result = closing(&part, (uint32_t)first, (uint32_t)(ours - 1));
+		first = ours + 1;
+	}
+	return result;
 }
 
 int64_t rw_dup2(struct entry_regs *g)
 {
 	sockets_unsure((int)g->rdi);
-	return g->rdi == g->rsi ? pass(g) : closing(g, (uint32_t)g->rsi, (uint32_t)g->rsi);
+	if (g->rdi == g->rsi)
+		return pass(g);
+	if (UNLIKELY(descriptors_are_ours((uint32_t)g->rsi)))
+		return -EBADF;
+	return closing(g, (uint32_t)g->rsi, (uint32_t)g->rsi);
 }
 
 int64_t rw_dup(struct entry_regs *g)
