@@ -3,6 +3,8 @@
 #include <ellula/ellula.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +112,9 @@ static void run_until_said(enum ell_tls tls, const char *const *texts, char *tex
 	close(wake[1]);
 }
 
+/* Others may be reported as well, on a machine that is busy. */
+#define CULPRIT "thread \"culprit\" has not scheduled for "
+
 static unsigned count(const char *text, const char *what)
 {
 	unsigned n = 0;
@@ -121,36 +126,34 @@ static unsigned count(const char *text, const char *what)
 
 static void a_thread_that_computes_is_named(void)
 {
-	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", " ms, computing\n", "(+0x",
-					    NULL};
+	static const char *const texts[] = {CULPRIT, " ms, computing\n", "(+0x", NULL};
 	static char text[65536];
 
 	culprit = compute;
 	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
-	CHECK_EQ(count(text, "has not scheduled"), 1);
+	CHECK_EQ(count(text, CULPRIT), 1);
 }
 
 /* Its vCPU stays with it. */
 static void so_is_one_that_keeps_its_vcpu(void)
 {
-	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", " ms, computing\n", "(+0x",
-					    NULL};
+	static const char *const texts[] = {CULPRIT, " ms, computing\n", "(+0x", NULL};
 	static char text[65536];
 
 	culprit = compute;
 	run_until_said(ELL_TLS_SHARED, texts, text, sizeof(text));
-	CHECK_EQ(count(text, "has not scheduled"), 1);
+	CHECK_EQ(count(text, CULPRIT), 1);
 }
 
 static void one_that_blocks_is_named_with_its_system_call(void)
 {
-	static const char *const texts[] = {"thread \"culprit\" has not scheduled for ", "(read)\n", "(+0x", NULL};
+	static const char *const texts[] = {CULPRIT, "(read)\n", "(+0x", NULL};
 	static char text[65536];
 
 	NEED_KERNEL();
 	culprit = read_a_byte;
 	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
-	CHECK_EQ(count(text, "has not scheduled"), 1);
+	CHECK_EQ(count(text, CULPRIT), 1);
 }
 
 /* Has somebody begun to answer, and hangs in that? */
@@ -188,9 +191,9 @@ static int be_reported_in_vain(void *unused)
 static void a_report_that_nobody_reads_keeps_nobody(void)
 {
 	static const char nonsense[4096];
+	struct pollfd said = {.events = POLLIN};
 	int err[2], status;
-	ssize_t n;
-	char byte;
+	bool came;
 	pid_t child;
 
 	share();
@@ -202,9 +205,12 @@ static void a_report_that_nobody_reads_keeps_nobody(void)
 	setenv("ELLULA_VCPUS", "1", 1);
 	child = start_child(err, be_reported_in_vain, NULL);
 	close(through[1]);
-	n = read(through[0], &byte, 1);
+	said.fd = through[0];
+	/* On a busy machine the thread that looks is reported itself, and then waits for a reader, too. */
+	came = poll(&said, 1, 3000) == 1;
 	harness_skip_if_skipped();
-	CHECK_EQ(n, 1);
+	if (!came)
+		kill(child, SIGKILL);
 	/* What it has to say is not said. */
 	close(err[0]);
 	close(err[1]);
@@ -212,6 +218,7 @@ static void a_report_that_nobody_reads_keeps_nobody(void)
 	close(through[0]);
 	close(wake[0]);
 	close(wake[1]);
+	CHECK_CAME(came && (said.revents & POLLIN));
 }
 
 static uint32_t told;
@@ -338,9 +345,22 @@ static void who_says_that_it_blocks_does_not_stall(void)
 	close(silent[1]);
 }
 
+/* Does LINE count a slice of more than MS milliseconds? */
+static bool has_slice(const char *line, double ms)
+{
+	for (const char *at = line; (at = strstr(at, "  <")) != NULL; at++) {
+		char *unit;
+		double most = strtod(at + 3, &unit);
+
+		if (strncmp(unit, "ms", 2) == 0 && most > ms)
+			return true;
+	}
+	return strstr(line, "  >=") != NULL;
+}
+
 static void the_slices_are_counted(void)
 {
-	static const char *const texts[] = {"has not scheduled", NULL};
+	static const char *const texts[] = {CULPRIT, NULL};
 	static char text[65536];
 	const char *line;
 
@@ -348,8 +368,7 @@ static void the_slices_are_counted(void)
 	run_until_said(ELL_TLS_PRIVATE, texts, text, sizeof(text));
 	line = strstr(text, "slices of threads");
 	CHECK(line != NULL);
-	/* The culprit ran for more than 20 ms: 33.55, 67.11, ... */
-	CHECK(strstr(line, "ms 1") != NULL);
+	CHECK(has_slice(line, 20));
 }
 
 static void a_time_that_is_none_is_an_error(void)
