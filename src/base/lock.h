@@ -23,7 +23,7 @@ COLD void lock_acquire_slow(uint32_t *lock);
 /* How often a waiter has spun for long enough, and given its CPU away. */
 extern uint64_t lock_gave_up;
 
-/* One try, for the two functions that take it. */
+/* One try, for those that go on trying. */
 static inline bool lock_try(uint32_t *lock)
 {
 	return xchg_acquire(lock, 1) == 0; /* ORD lock-1: pairs with ORD lock-2 */

@@ -3,9 +3,11 @@
  * crash.c - the last words of a process, and no message that writes to its memory meanwhile
  *
  * A signal that ends the process, if nobody else handles it, comes to a handler on the alternate stack of the LWP. It
- * stops the other LWPs, by a signal of the same kind; each cancels what is out in its ring, for only it can, and stays
- * in its handler. Then it writes a report to stderr, and lets the signal do what it does: a core is written of memory
- * that no message changes any more. All of it is bounded: STOP_NS for the others, CANCEL_NS for each ring.
+ * halts the monitor, which would hand the vCPU of an LWP that writes a report to another, and reply to what is
+ * cancelled. It stops the other LWPs, by a signal of the same kind; each cancels what is out in its ring, for only it
+ * can, and stays in its handler. Then it writes a report to stderr, and lets the signal do what it does: a core is
+ * written of memory that no message changes any more. All of it is bounded: STOP_NS for the monitor and as much for the
+ * others, CANCEL_NS for each ring.
  *
  * Everything here is safe in a signal handler but backtrace(), whose first use, which allocates, was at the start.
  *
@@ -26,6 +28,7 @@
 #include "kport/kport.h"
 #include "life/life.h"
 #include "sched/current.h"
+#include "sched/monitor.h"
 #include "sched/sched.h"
 #include "sys/sys.h"
 
@@ -154,6 +157,7 @@ void crash(int number)
 		for (;;)
 			sys.pause();
 	}
+	monitor_halt(ell_after(STOP_NS));
 	stop_others(lw);
 	cancel_own(lw);
 	if (!silent)

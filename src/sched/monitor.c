@@ -126,6 +126,16 @@ void monitor_release(void)
 	lock_release(&monitor.look);
 }
 
+/* No lock_acquire(): who crashes may hold it. */
+void monitor_halt(ell_time until)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+
+	guard_enter();
+	while (!lock_try(&monitor.look) && ell_now() < until)
+		sys.nanosleep(&nap, NULL);
+}
+
 void monitor_unprepare(void)
 {
 	if (kport_bell >= 0)

@@ -3,6 +3,7 @@
 #ifndef SCHED_MONITOR_H
 #define SCHED_MONITOR_H
 
+#include <ellula/ellula.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -26,6 +27,9 @@ int monitor_watch(void);
 void monitor_hold(void);
 void monitor_release(void);
 void monitor_forked(void);
+
+/* Before the report of a crash: as monitor_hold(), if that is possible by UNTIL, and for good. Context: any. */
+void monitor_halt(ell_time until);
 
 /* There is something to look at. Context: any. */
 void monitor_ring(void);

@@ -9,7 +9,9 @@
 #include "arch/arch.h"
 #include "harness/child.h"
 #include "kport/kport.h"
+#include "message/message.h"
 #include "sched/lwp.h"
+#include "sched/sched.h"
 #include "sched/thread.h"
 #include "thread/threads.h"
 
@@ -103,6 +105,38 @@ static void the_last_words_say_where_everybody_was(void)
 			CHECK(strstr(child_said, "crash_test"));
 		}
 	}
+}
+
+static void *crash_and_look(void *unused)
+{
+	ell_time until;
+
+	(void)unused;
+	send_reads();
+	sched_crash(SIGABRT);
+	/* Long enough for the monitor to see an LWP that blocks. Its signals would end the sleep. */
+	for (until = ell_after(100 * ELL_MSEC); ell_now() < until;)
+		usleep(100000);
+	for (int i = 0; i < READS; i++)
+		CHECK_EQ(message_state(&m[i]), MESSAGE_SENT);
+	_exit(0);
+}
+
+static void look_child(void *unused)
+{
+	(void)unused;
+	CHECK_EQ(ell_init(), 0);
+	start(crash_and_look, NULL);
+	ell_park();
+}
+
+static void nobody_replies_while_the_report_is_written(void)
+{
+#if defined(WITH_ASAN) || defined(WITH_TSAN)
+	SKIP("a sanitizer has these signals");
+#endif
+	setenv("ELLULA_VCPUS", "1", 1);
+	CHECK_EXIT(child_run(look_child, NULL), 0);
 }
 
 static void they_can_be_silenced(void)
@@ -199,6 +233,7 @@ int main(int argc, char **argv)
 {
 	static const struct harness_case cases[] = {
 		HARNESS_CASE(the_last_words_say_where_everybody_was),
+		HARNESS_CASE(nobody_replies_while_the_report_is_written),
 		HARNESS_CASE(they_can_be_silenced),
 		HARNESS_CASE(a_handler_of_the_programs_stays),
 		HARNESS_CASE(what_is_out_writes_to_memory_no_more, HARNESS_IN_RUN, HARNESS_VCPUS(1)),
