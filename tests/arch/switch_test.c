@@ -172,7 +172,8 @@ static void round_in_my_way(struct player *self)
 	}
 }
 
-static void the_rounding_mode_is_a_contexts_own(void)
+/* Afterwards this context rounds down. */
+static void look_at_all_modes(void)
 {
 	static const enum rounding modes[] = {ROUND_NEAREST, ROUND_UP, ROUND_DOWN};
 
@@ -183,9 +184,37 @@ static void the_rounding_mode_is_a_contexts_own(void)
 	}
 	CHECK(expected[ROUND_UP].third > expected[ROUND_DOWN].third);
 	CHECK(expected[ROUND_UP].third_long > expected[ROUND_DOWN].third_long);
-	/* This context rounds down by now. */
+}
+
+static void the_rounding_mode_is_a_contexts_own(void)
+{
+	look_at_all_modes();
 	players_run(round_in_my_way);
 	check_rounding(ROUND_DOWN);
+}
+
+static void expect_what_was_inherited(struct player *self)
+{
+	(void)self;
+	check_rounding(ROUND_UP);
+	rounding_set(ROUND_NEAREST);
+}
+
+static void a_context_may_begin_with_its_makers_rounding_mode(void)
+{
+	struct player p = {.number = 0};
+
+	look_at_all_modes();
+	p.next = &p;
+	player_make(&p, expect_what_was_inherited);
+	rounding_set(ROUND_UP);
+	arch_context_inherit(&p.ctx);
+	rounding_set(ROUND_DOWN);
+	arch_switch(&players_home, &p.ctx, &p);
+	CHECK(p.done);
+	check_rounding(ROUND_DOWN);
+	rounding_set(ROUND_NEAREST);
+	free(p.stack);
 }
 
 static void *run_a_turn(void *p)
@@ -232,6 +261,7 @@ int main(int argc, char **argv)
 		HARNESS_CASE(callee_saved_registers_survive),
 		HARNESS_CASE(values_in_the_middle_of_a_function_survive),
 		HARNESS_CASE(the_rounding_mode_is_a_contexts_own),
+		HARNESS_CASE(a_context_may_begin_with_its_makers_rounding_mode),
 		HARNESS_CASE(a_context_can_go_on_in_another_kernel_thread),
 	};
 
