@@ -167,7 +167,7 @@ bool harness_emulated_by(const char *what)
 
 unsigned harness_rounds(unsigned n)
 {
-	return harness_emulated_by("valgrind") ? (n + 9) / 10 : n;
+	return harness_emulated() ? (n + 9) / 10 : n;
 }
 
 void harness_equal(const char *file, int line, const char *a, int64_t va, const char *b, int64_t vb)

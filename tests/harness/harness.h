@@ -106,7 +106,7 @@ uint64_t harness_seed(void);
 bool harness_emulated(void);
 bool harness_emulated_by(const char *what);
 
-/* How often something is done that is else done N times: a tenth of that under valgrind, which runs one at a time. */
+/* How often something is done that is else done N times: a tenth of that on a machine that is emulated. */
 unsigned harness_rounds(unsigned n);
 
 void harness_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4) __attribute__((noreturn));
