@@ -318,8 +318,9 @@ static int be_idle(void *arg)
 	used = used_cpu(&switches) - before;
 	NOTE("%lld us of CPU time and %ld switches of LWPs in %d s", (long long)(used / 1000),
 	     switches - switches_before, SECONDS);
-	CHECK(used < SECONDS * ELL_SEC / 1000);
 	CHECK(switches - switches_before < 100);
+	NEED_PACE();
+	CHECK(used < SECONDS * ELL_SEC / 1000);
 	return 0;
 }
 
@@ -341,6 +342,7 @@ static void an_idle_process_uses_no_cpu(void)
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK_EQ(waitpid(pids[i], &status, 0), pids[i]);
+		harness_skip_if_skipped();
 		CHECK_EQ(status, 0);
 	}
 }
