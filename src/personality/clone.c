@@ -28,6 +28,7 @@
 #include "arch/arch.h"
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "base/panic.h"
 #include "personality/calls.h"
 #include "personality/clib.h"
@@ -58,6 +59,9 @@ static bool started;
 /* All threads that have not ended, the first one included; and those that have not begun to. */
 static uint32_t living = 1, staying = 1;
 
+/* guest_crowd says what living says: one that is not alone is never taken for one that is. */
+static uint32_t crowd_lock;
+
 /* What the kernel does with the word of a thread that has ended. */
 static void tell_of_end(uint32_t *word)
 {
@@ -67,6 +71,31 @@ static void tell_of_end(uint32_t *word)
 	futex_wake(address, 1, FUTEX_BITSET_MATCH_ANY);
 	if (clib_has_word(address))
 		RAW(SYS_futex, word, FUTEX_WAKE, 1);
+}
+
+/* A thread more: was there one alone before? */
+static bool join_crowd(void)
+{
+	bool first;
+
+	lock_acquire(&crowd_lock);
+	__atomic_add_fetch(&living, 1, __ATOMIC_SEQ_CST);
+	first = xchg_seq_cst(&guest_crowd, 1) == 0;
+	lock_release(&crowd_lock);
+	return first;
+}
+
+/* One less. Last of all, for who is alone waits in the kernel. */
+static void leave_crowd(void)
+{
+	lock_acquire(&crowd_lock);
+	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) == 1 && load_relaxed(&guest_main.gu_tid) != 0) {
+		xchg_seq_cst(&guest_crowd, 0);
+		/* The kernel does not know of signals that are noted. */
+		if (route_noted())
+			xchg_seq_cst(&guest_crowd, 1);
+	}
+	lock_release(&crowd_lock);
 }
 
 static void gone(struct thread *th)
@@ -87,16 +116,7 @@ static void gone(struct thread *th)
 	futex_pi_bury((uint32_t)xchg_seq_cst(&gu->gu_tid, 0));
 	masks_list(gu);
 	route_look();
-	/* Not before: who is alone waits in the kernel. */
-	if (__atomic_sub_fetch(&living, 1, __ATOMIC_SEQ_CST) > 1 || load_relaxed(&guest_main.gu_tid) == 0)
-		return;
-	/*
-	 * The one that is left may have made another one meanwhile: if its exchange came first, we see what it counted.
-	 * And the kernel does not know of signals that are noted.
-	 */
-	xchg_seq_cst(&guest_crowd, 0);
-	if (load_seq_cst(&living) > 1 || route_noted())
-		xchg_seq_cst(&guest_crowd, 1);
+	leave_crowd();
 }
 
 static void lwp_begins(void)
@@ -155,6 +175,7 @@ void clone_forked(const struct clone_wish *w)
 	guest_self = &guest_main;
 	started = false;
 	living = staying = 1;
+	crowd_lock = 0;
 	guest_crowd = 0;
 }
 
@@ -248,8 +269,7 @@ static int64_t make_guest(const struct entry_regs *g, const struct clone_wish *w
 	if (w->flags & CLONE_CHILD_SETTID)
 		*w->child_tid = (uint32_t)tid;
 	__atomic_add_fetch(&staying, 1, __ATOMIC_SEQ_CST);
-	__atomic_add_fetch(&living, 1, __ATOMIC_SEQ_CST);
-	if (xchg_seq_cst(&guest_crowd, 1) == 0)
+	if (join_crowd())
 		sockets_unsure_of_all();
 	count_up(&stats.threads, 1);
 	sched_ready(th, READY_LAST);

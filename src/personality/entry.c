@@ -35,6 +35,7 @@
 #include "personality/masks.h"
 #include "personality/process.h"
 #include "personality/rewrite.h"
+#include "personality/route.h"
 #include "personality/signals.h"
 #include "personality/stats.h"
 #include "personality/table.h"
@@ -163,6 +164,8 @@ static void handle_inside(struct entry_regs *g)
 		}
 		if (UNLIKELY(clib.cancel))
 			store_relaxed(&guest_self->gu_ends, ends);
+		if (UNLIKELY(result == -EINTR) && guest_self->gu_thread)
+			route_await();
 		if (UNLIKELY(result == -EPIPE || result == -EFBIG))
 			signals_write_failed(result);
 		g->rax = (uint64_t)result;

@@ -9,12 +9,13 @@
  * blocks the signal, the handler is called there and then. Otherwise the signal is noted, and the router, a kernel
  * thread, gives it to a guest, as a signal from one thread to another is given: its wait ends, and on its way back to
  * the program it sends itself the signal, which names the note. A guest that is in the program already is kicked, and
- * does the same. If it waits in the kernel because it is alone its LWP gets the signal once more.
+ * does the same. If it waits in the kernel because it is alone its LWP gets the signal once more;
+ * and if its wait has ended before that has come it waits for it (route_await()).
  *
  * States of a note, and who moves it:
  *
  *	FREE -> BUSY -> NOTED	on_signal()
- *	NOTED -> GIVEN		the router: it has a guest
+ *	NOTED -> BUSY -> GIVEN	the router: it has a guest
  *	FREE -> BUSY -> GIVEN	kill(2) of the process itself, which need not ask the kernel
  *	GIVEN -> BUSY -> FREE	on_signal() in that guest, or its rt_sigtimedwait(2)
  *	NOTED -> BUSY -> FREE	anybody's rt_sigtimedwait(2)
@@ -46,6 +47,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "base/atomic.h"
@@ -71,6 +73,7 @@ struct note {
 	uint32_t state;
 	uint64_t order; /* of coming, from 1 */
 	struct guest *guest;
+	int32_t tid; /* the guest's: when it has ended another thread may be there */
 	bool is_own; /* for that guest alone */
 	siginfo_t info;
 };
@@ -116,11 +119,23 @@ static struct note *write_note(const siginfo_t *info)
 	return NULL;
 }
 
-static void give_alone(struct note *n, struct guest *gu)
+static void become_given(struct note *n, struct guest *gu)
 {
 	n->guest = gu;
-	n->is_own = true;
+	n->tid = load_relaxed(&gu->gu_tid);
 	store_release(&n->state, NOTE_GIVEN);
+}
+
+static void give_alone(struct note *n, struct guest *gu)
+{
+	n->is_own = true;
+	become_given(n, gu);
+}
+
+/* It is GIVEN: to GU, and not to one that was there before? */
+static bool is_given_to(const struct note *n, const struct guest *gu)
+{
+	return n->guest == gu && n->tid && n->tid == load_seq_cst(&gu->gu_tid);
 }
 
 static void add_pending(struct guest *gu, int number)
@@ -192,7 +207,7 @@ static struct note *given(const struct guest *gu, int number, uint64_t order)
 	struct note *first = NULL;
 
 	for (struct note *n = notes; n < notes + NOTES; n++) {
-		if (load_acquire(&n->state) == NOTE_GIVEN && n->guest == gu && n->info.si_signo == number &&
+		if (load_acquire(&n->state) == NOTE_GIVEN && is_given_to(n, gu) && n->info.si_signo == number &&
 		    n->order > order && (!first || n->order < first->order))
 			first = n;
 	}
@@ -202,6 +217,26 @@ static struct note *given(const struct guest *gu, int number, uint64_t order)
 bool route_is_given(const struct guest *gu, int number)
 {
 	return given(gu, number, 0);
+}
+
+/* Is a signal on its way to GU's LWP, which does not block it? */
+static bool is_sent(const struct guest *gu)
+{
+	uint64_t open = ~load_relaxed(&gu->gu_mask) & ~load_relaxed(&gu->gu_pending);
+
+	for (const struct note *n = notes; n < notes + NOTES; n++) {
+		if (load_acquire(&n->state) == NOTE_GIVEN && is_given_to(n, gu) && (open & MASKS_BIT(n->info.si_signo)))
+			return true;
+	}
+	return false;
+}
+
+void route_await(void)
+{
+	const struct timespec nap = {.tv_nsec = 20000};
+
+	while (!load_relaxed(&guest_crowd) && is_sent(guest_self))
+		RAW(SYS_nanosleep, &nap, NULL);
 }
 
 /* N's INFO, if it is still given to GU: true. */
@@ -235,7 +270,7 @@ static struct note *next(uint64_t order)
 	for (struct note *n = notes; n < notes + NOTES; n++) {
 		uint32_t state = load_acquire(&n->state);
 
-		if (state == NOTE_GIVEN && load_relaxed(&n->guest->gu_tid) == 0) {
+		if (state == NOTE_GIVEN && !is_given_to(n, n->guest)) {
 			state = n->is_own ? NOTE_FREE : NOTE_NOTED;
 			if (!change(n, NOTE_GIVEN, state))
 				continue;
@@ -289,7 +324,7 @@ static bool read_note(siginfo_t *info)
 	struct note *n = info->si_value.sival_ptr;
 	const struct thread *th = arch_lwp_or_null() ? arch_thread() : NULL;
 	const struct guest *gu = th ? guest_of(th) : NULL;
-	bool here = gu == n->guest && (entry_mode == ENTRY_PROGRAM || !load_relaxed(&guest_crowd));
+	bool here = gu && is_given_to(n, gu) && (entry_mode == ENTRY_PROGRAM || !load_relaxed(&guest_crowd));
 
 	if (here)
 		return take_given(gu, n, info);
@@ -474,8 +509,7 @@ static void give(struct note *n, struct guest *gu)
 {
 	int number = n->info.si_signo;
 
-	n->guest = gu;
-	store_release(&n->state, NOTE_GIVEN);
+	become_given(n, gu);
 	guest_signal(gu, number);
 	if (gu == guest_self)
 		return;
@@ -485,7 +519,7 @@ static void give(struct note *n, struct guest *gu)
 	 */
 	if (!load_relaxed(&guest_crowd))
 		send_to_lwp(gu, number);
-	if (load_seq_cst(&gu->gu_tid) == 0 && change(n, NOTE_GIVEN, NOTE_NOTED))
+	if (!is_given_to(n, gu) && change(n, NOTE_GIVEN, NOTE_NOTED))
 		kick();
 }
 
@@ -530,7 +564,8 @@ static void *router(void *unused)
 			struct guest *gu = choose(n->info.si_signo);
 
 			order = n->order;
-			if (gu)
+			/* Somebody's rt_sigtimedwait(2) may have it already. */
+			if (gu && change(n, NOTE_NOTED, NOTE_BUSY))
 				give(n, gu);
 		}
 		RAW(SYS_futex, &kicks, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, seen, NULL);

@@ -45,6 +45,12 @@ bool route_deliver(const struct guest *gu, int number);
 /* Is there one? */
 bool route_is_given(const struct guest *gu, int number);
 
+/*
+ * A wait of the caller has ended by a signal. If it is alone that may be on its way to its LWP, and comes before this
+ * returns. Context: T.
+ */
+void route_await(void);
+
 /* What came with one of them, which is taken; false: there is none. Context: T S. */
 bool route_take(const struct guest *gu, int number, siginfo_t *info);
 
