@@ -11,8 +11,8 @@
  * otherwise, or lies farther than 2 GiB from the stubs, keeps trapping.
  *
  * That the bytes are instructions is known: the `syscall` has just trapped, with the number that the `mov` before it
- * loads, and what could make the same bytes the tail of a longer instruction (a REX prefix, or the ModRM byte of a
- * store) is refused.
+ * loads, and what could make the same bytes the tail of a longer instruction (a REX prefix, or an operation with an
+ * address and a number) is refused.
  *
  * In the middle of a function the last instruction of five bytes may be any `mov $number, %register`, with a few others
  * behind it, which tail.c does when the call comes by the jump. That these are what they seem to be is known from the
@@ -81,13 +81,28 @@ struct change {
 	uint8_t *hop;  /* a short jump there, or NULL */
 };
 
+/* Is OPCODE that of an operation with a number behind the address of its operand? */
+static bool takes_number(uint8_t opcode)
+{
+	static const uint8_t all[] = {0x69, 0x6b, 0x80, 0x81, 0x83, 0xc0, 0xc1, 0xc6, 0xc7, 0xf6, 0xf7};
+
+	return memchr(all, opcode, sizeof(all)) != NULL;
+}
+
+/* Can MOV be such an address and number, as in movb $0, 0xb8(%r14)? ModRM, and perhaps SIB, stand before them. */
+static bool is_operand(const uint8_t *mov)
+{
+	return (mov[-1] < 0xc0 && takes_number(mov[-2])) ||
+	       (mov[-2] < 0xc0 && (mov[-2] & 7) == 4 && takes_number(mov[-3]));
+}
+
 static bool has_number(const uint8_t *mov, uint64_t nr)
 {
 	uint32_t immediate;
 
 	memcpy(&immediate, mov + 1, sizeof(immediate));
-	/* 0x40 to 0x4f before it: a REX prefix, or ModRM of an instruction with displacement and immediate. */
-	return mov[0] == 0xb8 && immediate == nr && (mov[-1] & 0xf0) != 0x40;
+	/* 0x40 to 0x4f before it: a REX prefix. */
+	return mov[0] == 0xb8 && immediate == nr && (mov[-1] & 0xf0) != 0x40 && !is_operand(mov);
 }
 
 /* The instruction between `mov` and `syscall`, which ends at END: its length, or 0. */
@@ -149,7 +164,7 @@ static bool has_hole(const uint8_t *end)
 /* What makes the same bytes a part of another instruction, if it stands before them. */
 static bool is_part(const uint8_t *mov)
 {
-	return (mov[-1] & 0xf0) == 0x40 || mov[-1] == 0xc7 || mov[-1] == 0x81 || mov[-1] == 0x69 || mov[-1] == 0xf7;
+	return (mov[-1] & 0xf0) == 0x40 || takes_number(mov[-1]) || is_operand(mov);
 }
 
 /* Do the SIZE bytes of instructions before the call at END leave G, which has just come from there, as it is? */
@@ -177,7 +192,7 @@ static bool find_tail(uint8_t *end, const struct entry_regs *g, struct change *c
 {
 	unsigned most = (unsigned)((uintptr_t)end % PAGE), size;
 
-	for (size = 0; size <= TAIL_MOST && size + MOV + 2 < most; size++) {
+	for (size = 0; size <= TAIL_MOST && size + MOV + 4 <= most; size++) {
 		uint8_t *mov = end - size - MOV;
 		unsigned number = (unsigned)(*mov - 0xb8) & 7, wide = mov[-1] == 0x41;
 		struct entry_regs now = *g;
