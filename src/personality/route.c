@@ -9,8 +9,8 @@
  * blocks the signal, the handler is called there and then. Otherwise the signal is noted, and the router, a kernel
  * thread, gives it to a guest, as a signal from one thread to another is given: its wait ends, and on its way back to
  * the program it sends itself the signal, which names the note. A guest that is in the program already is kicked, and
- * does the same. If it waits in the kernel because it is alone its LWP gets the signal once more;
- * and if its wait has ended before that has come it waits for it (route_await()).
+ * does the same. If it waits in the kernel because it is alone its LWP gets the signal once more; and if its wait has
+ * ended before that has come it waits for it (route_await()).
  *
  * States of a note, and who moves it:
  *
@@ -307,13 +307,13 @@ int route_take_noted(uint64_t set, siginfo_t *info)
 }
 
 /* What the router and guests send is a signal that says which note it is about. */
-static void queue_to(int lwp, struct note *n)
+static bool queue_to(int lwp, struct note *n)
 {
 	siginfo_t info = {.si_signo = n->info.si_signo, .si_code = SI_QUEUE, .si_value = {.sival_ptr = n}};
 	/* Not by the C library: the caller may be in the program, and block the trap. */
 	long process = RAW(SYS_getpid);
 
-	RAW(SYS_rt_tgsigqueueinfo, process, lwp, info.si_signo, &info);
+	return RAW(SYS_rt_tgsigqueueinfo, process, lwp, info.si_signo, &info) == 0;
 }
 
 /*
@@ -328,10 +328,10 @@ static bool read_note(siginfo_t *info)
 
 	if (here)
 		return take_given(gu, n, info);
-	if (n->is_own)
-		add_pending(n->guest, info->si_signo);
-	else if (change(n, NOTE_GIVEN, NOTE_NOTED))
+	if (!n->is_own && change(n, NOTE_GIVEN, NOTE_NOTED))
 		kick();
+	else if (n->is_own && is_given_to(n, n->guest))
+		add_pending(n->guest, info->si_signo);
 	return false;
 }
 
@@ -474,8 +474,11 @@ static void send_to_lwp(struct guest *gu, int number)
 	lw = lwp_of(gu);
 	if (!lw || !guest_take_back(gu, number))
 		return;
-	for (uint64_t order = 0; (n = given(gu, number, order)) != NULL; order = n->order)
-		queue_to(lw->lw_tid, n);
+	/* Without memory for a queue it looks itself, later. */
+	for (uint64_t order = 0; (n = given(gu, number, order)) != NULL; order = n->order) {
+		if (!queue_to(lw->lw_tid, n))
+			add_pending(gu, number);
+	}
 }
 
 void route_interrupt(const struct guest *gu)
@@ -492,17 +495,18 @@ bool route_deliver(const struct guest *gu, int number)
 {
 	bool handled = load_acquire(&handlers[number].handler);
 	uint64_t order = 0;
+	bool queued = false;
 	struct note *n;
 
 	while ((n = given(gu, number, order)) != NULL) {
 		order = n->order;
 		/* At the end of a handler it is still blocked, and comes in a moment. */
-		if (handled)
-			queue_to((int)RAW(SYS_gettid), n);
+		if (handled && queue_to((int)RAW(SYS_gettid), n))
+			queued = true;
 		else
 			change(n, NOTE_GIVEN, NOTE_FREE);
 	}
-	return handled && order;
+	return queued;
 }
 
 static void give(struct note *n, struct guest *gu)
