@@ -198,16 +198,13 @@ struct guest *guest_find(int tid)
 /* The first context of a guest, on its stack. */
 static void begin(void *previous)
 {
-	const struct guest *gu;
-
 	sched_finish_previous(previous);
 	inside_arrived();
-	gu = guest_room(arch_thread());
 	guest_self = guest_room(arch_thread());
 	/* What the one before has seen; see arch_context_inherit() for our own. */
 	__asm__ volatile("fnclex");
 	entry_leave();
-	entry_resume(gu->gu_regs);
+	entry_resume(guest_self->gu_regs);
 }
 
 void clone_read(const struct entry_regs *g, struct clone_wish *w)

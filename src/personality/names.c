@@ -37,9 +37,10 @@ void backtrace_symbols_fd(void *const *frames, int count, int fd)
 
 const char *sigabbrev_np(int number)
 {
-	static const char *const names[] = {"0",    "HUP",  "INT",  "QUIT", "ILL",  "TRAP", "ABRT",
-					    "BUS",  "FPE",  "KILL", "USR1", "SEGV", "USR2", "PIPE",
-					    "ALRM", "TERM", "16",   "CHLD", "CONT", "STOP", "TSTP"};
+	static const char *const names[] = {"0",      "HUP",  "INT",	"QUIT", "ILL",	 "TRAP", "ABRT", "BUS",
+					    "FPE",    "KILL", "USR1",	"SEGV", "USR2",	 "PIPE", "ALRM", "TERM",
+					    "STKFLT", "CHLD", "CONT",	"STOP", "TSTP",	 "TTIN", "TTOU", "URG",
+					    "XCPU",   "XFSZ", "VTALRM", "PROF", "WINCH", "POLL", "PWR",	 "SYS"};
 
 	return number >= 0 && number < (int)(sizeof(names) / sizeof(names[0])) ? names[number] : "of another kind";
 }
