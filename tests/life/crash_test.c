@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "base/atomic.h"
+#include "base/lock.h"
 #include "harness/child.h"
 #include "kport/kport.h"
 #include "message/message.h"
@@ -121,16 +123,16 @@ static void the_last_words_say_where_everybody_was(void)
 
 static void *crash_and_look(void *unused)
 {
-	ell_time until;
+	uint64_t before = load_relaxed(&lock_gave_up);
 
 	(void)unused;
 	send_reads();
 	sched_crash(SIGABRT);
-	/* Long enough for the monitor to see an LWP that blocks. Its signals would end the sleep. */
-	for (until = ell_after(100 * ELL_MSEC); ell_now() < until;)
-		usleep(100000);
-	for (int i = 0; i < READS; i++)
-		CHECK_EQ(message_state(&m[i]), MESSAGE_SENT);
+	/* Until the monitor, which sees an LWP that computes, has found that it must not look. */
+	do {
+		for (int i = 0; i < READS; i++)
+			CHECK_EQ(message_state(&m[i]), MESSAGE_SENT);
+	} while (load_relaxed(&lock_gave_up) == before);
 	_exit(0);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -162,7 +163,6 @@ struct filler {
 	const char *what;
 	const struct way *way;
 	int fd;
-	int calls;
 };
 
 /* Until one fails; the last but one waits for the end that is closed then. */
@@ -171,10 +171,9 @@ static void *fill(void *arg)
 	struct filler *f = arg;
 	ssize_t result;
 
-	do {
-		__atomic_add_fetch(&f->calls, 1, __ATOMIC_RELAXED);
+	do
 		result = f->way->call(f->fd);
-	} while (result > 0);
+	while (result > 0);
 	say(f->what, f->way, result, errno);
 	return NULL;
 }
@@ -184,16 +183,15 @@ static void after_a_wait(const char *what, const struct way *ways, int open(int[
 	for (; ways->name; ways++) {
 		struct filler f = {.what = what, .way = ways};
 		pthread_t thread;
-		int fds[2], before;
+		struct pollfd room = {.events = POLLOUT};
+		int fds[2];
 
 		open(fds);
-		f.fd = fds[1];
+		f.fd = room.fd = fds[1];
 		pthread_create(&thread, NULL, fill, &f);
-		/* It waits, most probably, when it has not gone on for a while. */
-		do {
-			before = __atomic_load_n(&f.calls, __ATOMIC_RELAXED);
-			usleep(2000);
-		} while (before == 0 || before != __atomic_load_n(&f.calls, __ATOMIC_RELAXED));
+		/* What it calls then waits, if it does not do so already. */
+		while (poll(&room, 1, 0) != 0)
+			sched_yield();
 		close(fds[0]);
 		pthread_join(thread, NULL);
 		close(fds[1]);
@@ -247,9 +245,10 @@ static void *blocked(void *arg)
 	return arg;
 }
 
-static void *sleep_long(void *arg)
+static void *wait_for_ever(void *arg)
 {
-	sleep(100);
+	for (;;)
+		pause();
 	return arg;
 }
 
@@ -265,7 +264,7 @@ static void ends(void)
 		child = fork();
 		if (child == 0) {
 			signal(SIGPIPE, SIG_DFL);
-			pthread_create(&thread, NULL, sleep_long, NULL);
+			pthread_create(&thread, NULL, wait_for_ever, NULL);
 			pipe(fds);
 			close(fds[0]);
 			way->call(fds[1]);
@@ -284,7 +283,7 @@ int main(void)
 	write(file, page, SIZE);
 	signal(SIGPIPE, on_signal);
 	signal(SIGXFSZ, on_signal);
-	pthread_create(&thread, NULL, sleep_long, NULL);
+	pthread_create(&thread, NULL, wait_for_ever, NULL);
 	at_once("pipe", pipe_ways, open_pipe);
 	at_once("socket", socket_ways, open_sockets);
 	after_a_wait("full pipe", pipe_ways, open_pipe);

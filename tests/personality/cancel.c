@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ROUNDS = 300, RACES = 300 };
@@ -21,11 +20,17 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static atomic_int begun, cleaned, turns;
 
-static void nap(void)
+/* Others run, for some rounds longer than for others. */
+static void pass_by(int round)
 {
-	const struct timespec ts = {.tv_nsec = 1000000};
+	for (int i = 0; i < round % 9; i++)
+		sched_yield();
+}
 
-	nanosleep(&ts, NULL);
+static void wait_until_begun(int value)
+{
+	while (begun < value)
+		sched_yield();
 }
 
 static void by_read(void)
@@ -139,8 +144,7 @@ static void each_way(void)
 			pthread_create(&thread, NULL, victim, &way);
 			while (i % 3 && !begun)
 				sched_yield();
-			if (i % 100 == 1)
-				nap();
+			pass_by(i % 3 ? i : 0);
 			pthread_cancel(thread);
 			pthread_join(thread, &result);
 			cancelled += result == PTHREAD_CANCELED;
@@ -192,9 +196,9 @@ static void *is_not_to_end(void *unused)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	begun = 1;
 	n = recv(pairs[0], &c, 1, 0);
-	printf("disabled: %zd %c\n", n, c);
+	turns += n == 1 && c == 'a';
 	n = read(pipes[0], &c, 1);
-	printf("disabled: %zd %c\n", n, c);
+	turns += n == 1 && c == 'b';
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	by_pause();
 	return unused;
@@ -203,31 +207,35 @@ static void *is_not_to_end(void *unused)
 /* What was asked for meanwhile interrupts nothing, and comes at the first wait that may end so. */
 static void disabled(void)
 {
-	pthread_t thread;
-	void *result;
+	int cancelled = 0;
 	char c;
 
 	while (poll(&(struct pollfd){.fd = pipes[0], .events = POLLIN}, 1, 0) == 1)
 		read(pipes[0], &c, 1);
-	begun = 0;
-	pthread_create(&thread, NULL, is_not_to_end, NULL);
-	while (!begun)
-		nap();
-	nap();
-	pthread_cancel(thread);
-	nap();
-	send(pairs[1], "a", 1, 0);
-	nap();
-	write(pipes[1], "b", 1);
-	pthread_join(thread, &result);
-	printf("enabled: %d\n", result == PTHREAD_CANCELED);
+	turns = 0;
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_t thread;
+		void *result;
+
+		begun = 0;
+		pthread_create(&thread, NULL, is_not_to_end, NULL);
+		wait_until_begun(1);
+		pass_by(i);
+		pthread_cancel(thread);
+		pass_by(i / 9);
+		send(pairs[1], "a", 1, 0);
+		pass_by(i / 81);
+		write(pipes[1], "b", 1);
+		pthread_join(thread, &result);
+		cancelled += result == PTHREAD_CANCELED;
+	}
+	printf("disabled: %d received; enabled: %d cancelled\n", turns, cancelled);
 }
 
 static void on_signal(int number)
 {
 	begun += number != 0;
-	while (begun < 3)
-		nap();
+	wait_until_begun(3);
 }
 
 static void *is_in_handler(void *unused)
@@ -241,22 +249,25 @@ static void *is_in_handler(void *unused)
 static void in_handler(void)
 {
 	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-	pthread_t thread;
-	void *result;
+	int cancelled = 0;
 
 	sigaction(SIGUSR1, &action, NULL);
-	begun = 0;
-	pthread_create(&thread, NULL, is_in_handler, NULL);
-	while (!begun)
-		nap();
-	nap();
-	pthread_kill(thread, SIGUSR1);
-	while (begun < 2)
-		nap();
-	pthread_cancel(thread);
-	begun = 3;
-	pthread_join(thread, &result);
-	printf("behind a handler: %d\n", result == PTHREAD_CANCELED);
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_t thread;
+		void *result;
+
+		begun = 0;
+		pthread_create(&thread, NULL, is_in_handler, NULL);
+		wait_until_begun(1);
+		pass_by(i);
+		pthread_kill(thread, SIGUSR1);
+		wait_until_begun(2);
+		pthread_cancel(thread);
+		begun = 3;
+		pthread_join(thread, &result);
+		cancelled += result == PTHREAD_CANCELED;
+	}
+	printf("behind a handler: %d\n", cancelled);
 }
 
 static void *computes(void *unused)
@@ -277,8 +288,7 @@ static void asynchronous(void)
 
 	begun = 0;
 	pthread_create(&thread, NULL, computes, NULL);
-	while (!begun)
-		nap();
+	wait_until_begun(1);
 	pthread_cancel(thread);
 	pthread_join(thread, &result);
 	printf("while it computes: %d\n", result == PTHREAD_CANCELED);

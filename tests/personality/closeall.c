@@ -109,9 +109,10 @@ static void each_way(const char *who)
 	printf("once more: %s\n", close(LOW) ? strerror(errno) : "closed");
 }
 
-static void *sleep_long(void *arg)
+static void *wait_for_ever(void *arg)
 {
-	sleep(100);
+	for (;;)
+		pause();
 	return arg;
 }
 
@@ -121,7 +122,7 @@ int main(void)
 	pid_t child;
 
 	by_number();
-	pthread_create(&thread, NULL, sleep_long, NULL);
+	pthread_create(&thread, NULL, wait_for_ever, NULL);
 	talk("before");
 	each_way("parent");
 	fflush(NULL);
@@ -129,7 +130,7 @@ int main(void)
 	if (child == 0) {
 		each_way("child");
 		by_range();
-		pthread_create(&thread, NULL, sleep_long, NULL);
+		pthread_create(&thread, NULL, wait_for_ever, NULL);
 		each_way("child with a thread");
 		exit(0);
 	}

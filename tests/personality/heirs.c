@@ -186,7 +186,7 @@ static void *wait_for_turn(void *arg)
 	if (error || !is_mine(word))
 		printf("moved: %s, %x\n", strerror(error), word);
 	/* The lock is held over a switch. */
-	usleep(100);
+	sched_yield();
 	turns = before + 1;
 	futex(&word, FUTEX_UNLOCK_PI, NULL);
 	return arg;
